@@ -1,0 +1,83 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { HocError } from '../../storage/schema/errors.ts';
+import { type ChildCommand, type ChildSpec, type Listening, type SupervisedChild, superviseChild } from './child.ts';
+import type { ChildRecord } from './leftovers.ts';
+import { logSize, tailLog } from './log-files.ts';
+
+export interface FleetContext {
+  /** `DIR/logs`. */
+  logs: string;
+  record: ChildRecord;
+  onFatal(cause: string): void;
+  onRestart(name: string, why: string): void;
+}
+
+/** All children of one supervisor, in the order they were started. */
+export interface Fleet {
+  children(): readonly SupervisedChild[];
+  /** Starts a child and waits for its first readiness. Throws HocError `engine_unavailable` with the cause. */
+  start(spec: ChildSpec): Promise<Listening>;
+  /** Runs a child of ours once to its end. Throws HocError `engine_unavailable` with its last lines when it fails. */
+  runOnce(name: string, command: ChildCommand): Promise<void>;
+  /** Ends the children group by group; those that no group names end last. */
+  stop(groups: readonly (readonly string[])[]): Promise<void>;
+  /** Ends all at once. */
+  force(): void;
+}
+
+/** Makes an empty fleet. */
+export function createFleet(context: FleetContext): Fleet {
+  const children: SupervisedChild[] = [];
+  let closing = false;
+  const stopNamed = async (wanted: (name: string) => boolean): Promise<void> => {
+    await Promise.all(children.filter((child) => wanted(child.spec.name)).map((child) => child.stop()));
+  };
+  return {
+    children: () => children,
+    async start(spec) {
+      if (closing) throw new HocError({ code: 'not_ready', publicMessage: 'HOC is stopping.' });
+      const { record, onFatal, onRestart } = context;
+      const child = superviseChild(spec, { logFile: join(context.logs, `${spec.name}.log`), record, onFatal, onRestart });
+      children.push(child);
+      try {
+        return await child.ready;
+      } catch (cause) {
+        const publicMessage = cause instanceof Error ? cause.message : String(cause);
+        throw new HocError({ code: 'engine_unavailable', publicMessage, cause });
+      }
+    },
+    runOnce: (name, command) => runOnce(context, name, command),
+    async stop(groups) {
+      closing = true;
+      for (const group of groups) await stopNamed((name) => group.includes(name));
+      await stopNamed(() => true);
+    },
+    force() {
+      closing = true;
+      for (const child of children) child.force();
+    },
+  };
+}
+
+function runOnce(context: FleetContext, name: string, command: ChildCommand): Promise<void> {
+  const logFile = join(context.logs, `${name}.log`);
+  const from = logSize(logFile);
+  const log = openSync(logFile, 'a', 0o600);
+  const { program, args, env, cwd } = command;
+  const child = spawn(program, args, { env, cwd, detached: true, stdio: ['pipe', log, log] });
+  closeSync(log);
+  if (child.pid !== undefined) context.record.add(name, child.pid, 'SIGTERM');
+  child.stdin?.on('error', () => undefined);
+  return new Promise((resolve, reject) => {
+    const end = (why: string | null): void => {
+      if (child.pid !== undefined) context.record.remove(child.pid);
+      if (why === null) return resolve();
+      const publicMessage = `${name} failed (${why}).\nLast lines of ${logFile}:\n${tailLog(logFile, from)}`;
+      reject(new HocError({ code: 'engine_unavailable', publicMessage }));
+    };
+    child.once('error', (error) => end(error.message));
+    child.once('exit', (code, signal) => end(code === 0 ? null : (signal ?? `exit code ${code}`)));
+  });
+}

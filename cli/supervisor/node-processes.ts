@@ -1,0 +1,46 @@
+import { fileURLToPath } from 'node:url';
+import type { ChildCommand, ChildSpec, Listening } from './child.ts';
+
+/** Processes of ours that the supervisor starts; each is a subcommand of the command line. */
+export type NodeProcess = 'migrate' | 'control' | 'proxy' | 'shipper' | 'clickhouse' | 'simulator';
+
+const entry = fileURLToPath(new URL('../main.js', import.meta.url));
+
+/** Variables of our own environment that children get; everything else is theirs by name. */
+const passedOn =
+  /^(PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(HTTPS?|NO|ALL)_PROXY|HOC_.*)$/i;
+const neverPassedOn = /^HOC_(KEY_.*|TOKEN|PARENT_PIPE|.*_LISTEN)$/;
+
+/**
+ * What of our environment a child may see: no provider credential and no caller's key, so neither the names that the
+ * configuration refers to nor anything HOC does not read.
+ */
+export function inheritedEnv(env: NodeJS.ProcessEnv, secretNames: readonly string[]): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || !passedOn.test(name) || neverPassedOn.test(name) || secretNames.includes(name)) continue;
+    kept[name] = value;
+  }
+  return kept;
+}
+
+/** How to run one of our processes; it ends when our end of its stdin pipe closes, however we end. */
+export function nodeCommand(name: NodeProcess, env: Readonly<Record<string, string>>): ChildCommand {
+  return { program: process.execPath, args: [entry, name], env: { ...env, HOC_PARENT_PIPE: '1' } };
+}
+
+/** A long-running process of ours. `env` sees where it listened before, so that a restart comes back to the same place. */
+export function nodeSpec(input: {
+  name: NodeProcess;
+  env(last: Listening | null): Readonly<Record<string, string>>;
+  stopTimeoutMs: number;
+}): ChildSpec {
+  return {
+    name: input.name,
+    command: (last) => nodeCommand(input.name, input.env(last)),
+    ready: 'line',
+    readyTimeoutMs: 120_000,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: input.stopTimeoutMs,
+  };
+}

@@ -1,0 +1,135 @@
+import { type Static, Type } from 'typebox';
+import type { Finding } from '../../storage/schema/errors.ts';
+
+/** Bodies and answers of `/api/v1`, snake_case as everywhere in JSON. */
+const strict = { additionalProperties: false } as const;
+
+export const applyRequestSchema = Type.Object(
+  {
+    /** Name of the file; its base name owns the objects. */
+    file: Type.String({ minLength: 1, maxLength: 1_000 }),
+    text: Type.String(),
+    /** Values of the environment variables that the file names, read by the caller. */
+    secrets: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 65_536 }))),
+    dry_run: Type.Optional(Type.Boolean()),
+    /** Take over objects that the API or another file owns, where this file names them. */
+    adopt: Type.Optional(Type.Boolean()),
+  },
+  strict,
+);
+export type ApplyRequest = Static<typeof applyRequestSchema>;
+
+export type ObjectType = 'tenant' | 'sub_tenant' | 'provider' | 'key' | 'policy' | 'limit';
+export type ChangeKind = 'created' | 'updated' | 'removed' | 'unchanged';
+
+/** What an apply does (or, in a dry run, would do) to one object. */
+export interface AppliedChange {
+  change: ChangeKind;
+  object_type: ObjectType;
+  tenant: string;
+  /** Slug or id; of a key its name. */
+  object: string;
+  /** Fields that differ, for `updated`. */
+  fields: readonly string[];
+  /** What a person should know, e.g. that a policy waits for approval. */
+  note: string | null;
+}
+
+export interface ApplyResult {
+  file: string;
+  dry_run: boolean;
+  changes: readonly AppliedChange[];
+  counts: Readonly<Record<ChangeKind, number>>;
+  /** Manifest in force afterwards; null in a dry run. */
+  manifest: { id: string; sequence: number } | null;
+}
+
+export const createKeySchema = Type.Object(
+  {
+    tenant: Type.String({ minLength: 1, maxLength: 63 }),
+    name: Type.String({ minLength: 1, maxLength: 99 }),
+    provider: Type.Optional(Type.String({ maxLength: 63 })),
+    sub_tenant: Type.Optional(Type.String({ maxLength: 63 })),
+    actor: Type.Optional(Type.String({ maxLength: 210 })),
+    expires: Type.Optional(Type.String({ maxLength: 40 })),
+  },
+  strict,
+);
+export type CreateKeyRequest = Static<typeof createKeySchema>;
+
+export interface KeySummary {
+  id: string;
+  tenant: string;
+  name: string;
+  /** `expired` is an active key past its time. */
+  state: 'active' | 'frozen' | 'revoked' | 'expired';
+  sub_tenant: string | null;
+  provider: string | null;
+  actor: string | null;
+  expires_at_ms: number | null;
+  owner: string;
+  created_at_ms: number;
+  revoked_at_ms: number | null;
+}
+
+/** The only answer that ever carries a secret, once. */
+export interface CreatedKey extends KeySummary {
+  secret: string;
+}
+
+export interface TenantSummary {
+  slug: string;
+  state: 'active' | 'suspended' | 'terminated';
+  capture: string;
+  approvals: string;
+  owner: string;
+  created_at_ms: number;
+}
+
+export const runsQuerySchema = Type.Object(
+  {
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500 })),
+    cursor: Type.Optional(Type.String({ maxLength: 1_000 })),
+    tenant: Type.Optional(Type.String({ maxLength: 63 })),
+    status: Type.Optional(Type.String({ maxLength: 20 })),
+    outcome: Type.Optional(Type.String({ maxLength: 20 })),
+    provider: Type.Optional(Type.String({ maxLength: 63 })),
+    model: Type.Optional(Type.String({ maxLength: 300 })),
+    key_id: Type.Optional(Type.String({ maxLength: 100 })),
+    actor_id: Type.Optional(Type.String({ maxLength: 300 })),
+    session_id: Type.Optional(Type.String({ maxLength: 300 })),
+  },
+  strict,
+);
+export type RunsQuery = Static<typeof runsQuerySchema>;
+
+export interface RunsPage<Row> {
+  runs: readonly Row[];
+  next: string | null;
+}
+
+/** One finding of `hoc doctor`. */
+export interface DoctorFinding {
+  check: string;
+  severity: 'ok' | 'warning' | 'error';
+  message: string;
+}
+
+/** Every error answer, `application/problem+json` (RFC 9457). `detail` is a sentence that may be shown to anyone. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: string;
+  detail: string;
+  request_id: string;
+  findings: readonly Finding[];
+}
+
+/** What `DIR/run.json` holds: where everything listens, and the platform operator's token. */
+export interface RunJson {
+  proxy: string;
+  console: string;
+  admin: string;
+  token: string;
+}

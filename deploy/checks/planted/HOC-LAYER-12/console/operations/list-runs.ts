@@ -1,0 +1,7 @@
+import * as violation from 'pg';
+import { decide } from '../../policy/rules/index.ts';
+import { contract } from '../contract/client.ts';
+
+export const listRuns = [decide, contract];
+
+export const planted = violation;

@@ -1,0 +1,8 @@
+import * as violation from '../spool/index.ts';
+import { Redis } from 'ioredis';
+import type { Run } from '../schema/run.ts';
+
+/** Stands for its layer. */
+export const reserve = (run: Run) => [Redis, run];
+
+export const planted = violation;

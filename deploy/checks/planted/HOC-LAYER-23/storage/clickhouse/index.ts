@@ -1,0 +1,6 @@
+import * as violation from 'chdb';
+import { createClient } from '@clickhouse/client';
+
+export const insert = createClient;
+
+export const planted = violation;

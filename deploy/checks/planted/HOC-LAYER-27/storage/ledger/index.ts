@@ -1,0 +1,3 @@
+import * as violation from 'yaml';
+
+export const planted = violation;

@@ -1,0 +1,8 @@
+import * as violation from '../../policy/evidence/index.ts';
+import { spawn } from 'node:child_process';
+import type { Run } from '../../storage/schema/run.ts';
+
+/** Stands for its layer. */
+export const runStart = (run: Run) => [spawn, run];
+
+export const planted = violation;

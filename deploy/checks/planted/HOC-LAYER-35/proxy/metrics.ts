@@ -1,0 +1,3 @@
+import * as violation from '../storage/redis/index.ts';
+
+export const planted = violation;

@@ -1,0 +1,7 @@
+import * as violation from './index.ts';
+import type { Run } from '../../storage/schema/run.ts';
+
+/** Stands for its layer. */
+export const order = (run: Run) => run;
+
+export const planted = violation;

@@ -1,0 +1,1 @@
+export const planted = 'imports nothing, imported by nothing';

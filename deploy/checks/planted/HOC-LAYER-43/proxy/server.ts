@@ -1,0 +1,8 @@
+import * as violation from './nowhere.ts';
+import Fastify from 'fastify';
+import { relay } from './routes/relay.ts';
+
+/** Stands for its layer. */
+export const serve = () => [Fastify, relay];
+
+export const planted = violation;

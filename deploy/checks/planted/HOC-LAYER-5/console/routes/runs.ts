@@ -1,0 +1,7 @@
+import * as violation from '../../proxy/pipeline/order.ts';
+import { contract } from '../contract/client.ts';
+import { listRuns } from '../operations/list-runs.ts';
+
+export const runs = [contract, listRuns];
+
+export const planted = violation;

@@ -1,0 +1,3 @@
+import { contract } from '../contract/client.ts';
+
+export const listRuns = contract;

@@ -1,0 +1,3 @@
+import { decide } from './index.ts';
+
+export const decideRun = decide;

@@ -1,0 +1,4 @@
+import autocannon from 'autocannon';
+import { decide } from '../policy/rules/index.ts';
+
+export const bench = [autocannon, decide];

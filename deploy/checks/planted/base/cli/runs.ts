@@ -1,0 +1,3 @@
+import { contract } from '../console/contract/client.ts';
+
+export const runs = contract;

@@ -1,0 +1,5 @@
+import { Type } from 'typebox';
+import type { Run } from '../../storage/schema/run.ts';
+
+/** Stands for its layer. */
+export const contract = (run: Run) => [Type, run];

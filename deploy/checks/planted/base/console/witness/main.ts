@@ -1,0 +1,3 @@
+import { hash } from '../../policy/evidence/index.ts';
+
+export const runWitness = hash;

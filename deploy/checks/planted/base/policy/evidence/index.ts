@@ -1,0 +1,4 @@
+import { createHash } from 'node:crypto';
+
+/** Stands for its layer. */
+export const hash = (text: string) => createHash('sha256').update(text).digest('hex');

@@ -1,0 +1,3 @@
+import { runPipeline } from '../pipeline/index.ts';
+
+export const relay = runPipeline;

@@ -1,0 +1,5 @@
+import { Pool } from 'undici';
+import type { Run } from '../../storage/schema/run.ts';
+
+/** Stands for its layer. */
+export const forward = (run: Run) => [Pool, run];

@@ -1,0 +1,5 @@
+import pg from 'pg';
+import type { Run } from '../schema/run.ts';
+
+/** Stands for its layer. */
+export const read = (run: Run) => [pg, run];

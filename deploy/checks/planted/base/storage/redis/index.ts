@@ -1,0 +1,5 @@
+import { Redis } from 'ioredis';
+import type { Run } from '../schema/run.ts';
+
+/** Stands for its layer. */
+export const reserve = (run: Run) => [Redis, run];

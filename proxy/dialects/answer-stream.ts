@@ -1,0 +1,60 @@
+import type { AnswerFacts, StreamReader } from './dialect.ts';
+import { viewBytes } from './json-fields.ts';
+
+/** Largest whole answer that is read, in bytes. Longer ones pass by unread. */
+export const maxWholeAnswerBytes = 16 * 1024 * 1024;
+
+/** How a dialect reads an answer, for the two shapes in which one can arrive. */
+export interface AnswerReaders {
+  openEvents(): StreamReader;
+  readWhole(body: Uint8Array): AnswerFacts;
+}
+
+/** Reads an answer that is whole in memory: JSON, or events where the content type or the first byte says so. */
+export function readWholeAnswer(body: Uint8Array, contentType: string | null, readers: AnswerReaders): AnswerFacts {
+  if (!looksLikeEvents(body) && !namesEvents(contentType)) return readers.readWhole(body);
+  const reader = readers.openEvents();
+  reader.push(body);
+  return reader.end();
+}
+
+/**
+ * Opens a reader for an answer of any content type. A request that asked for a stream may get a JSON body (an error, a
+ * provider without streams), and some servers name the wrong type: unless it says events, the first byte decides.
+ */
+export function openAnswerStream(contentType: string | null, readers: AnswerReaders): StreamReader {
+  if (namesEvents(contentType)) return readers.openEvents();
+  let reader: StreamReader | null = null;
+  return {
+    push(chunk) {
+      if (reader === null && chunk.length === 0) return -1;
+      reader ??= looksLikeEvents(chunk) ? readers.openEvents() : openWhole(readers);
+      return reader.push(chunk);
+    },
+    end: () => (reader ?? openWhole(readers)).end(),
+  };
+}
+
+function namesEvents(contentType: string | null): boolean {
+  return contentType?.toLowerCase().includes('event-stream') ?? false;
+}
+
+/** No JSON text begins like a field or a comment of an event stream. */
+function looksLikeEvents(bytes: Uint8Array): boolean {
+  const first = bytes[0];
+  return first === 0x64 || first === 0x65 || first === 0x69 || first === 0x72 || first === 0x3a;
+}
+
+function openWhole(readers: AnswerReaders): StreamReader {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  return {
+    push(chunk) {
+      bytes += chunk.length;
+      if (bytes > maxWholeAnswerBytes) chunks.length = 0;
+      else chunks.push(viewBytes(chunk));
+      return -1;
+    },
+    end: () => readers.readWhole(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
+  };
+}

@@ -1,0 +1,64 @@
+import type { RequestFacts, RouteShape } from '../dialect.ts';
+import { isObject, type JsonObject, readCap, readList, readText } from '../json-fields.ts';
+import { boundInput, type MediaFindings, noteBase64, noteUnbounded, noteUrl, openFindings } from '../media.ts';
+
+/** Deepest nesting of content blocks that is looked into; the API itself allows three. */
+const maxBlockDepth = 5;
+/** Tools that run at the caller: their input is all in the body. Every other named type runs at the provider. */
+const clientTool = /^(?:custom|bash_|text_editor_|computer_|memory_)/;
+
+/** Reads the neutral facts of a messages request. Never throws; what cannot be read is null. */
+export function readMessagesRequest(input: { route: RouteShape; body: unknown; bytes: Uint8Array }): RequestFacts {
+  const body: JsonObject = isObject(input.body) ? input.body : {};
+  const findings = openFindings();
+  const messages = Array.isArray(body.messages) ? body.messages : null;
+  for (const message of messages ?? []) if (isObject(message)) readBlocks(message.content, findings, 0);
+  readBlocks(body.system, findings, 0);
+  const { names, vendorTools } = readTools(body, findings);
+  if (readList(body.mcp_servers).length > 0 || isObject(body.container)) noteUnbounded(findings, 'server_tool');
+  if (typeof body.container === 'string') noteUnbounded(findings, 'stored_content');
+  if (isObject(body.context_management)) noteUnbounded(findings, 'server_tool');
+  const schema = isObject(body.output_config) || isObject(body.output_format);
+  return {
+    model: readText(body.model),
+    streamed: body.stream === true,
+    maxOutputTokens: readCap(body.max_tokens),
+    choices: 1,
+    messageCount: messages?.length ?? null,
+    tools: names,
+    ...boundInput(input.bytes.length, findings, { tools: names.length, vendorTools, schema }),
+    bodyActor: isObject(body.metadata) ? readText(body.metadata.user_id) : null,
+    usageNotAsked: false,
+  };
+}
+
+function readBlocks(content: unknown, findings: MediaFindings, depth: number): void {
+  if (!Array.isArray(content) || depth > maxBlockDepth) return;
+  for (const block of content) {
+    if (!isObject(block) || block.type === 'text') continue;
+    if (block.type === 'container_upload') noteUnbounded(findings, 'stored_content');
+    if (isObject(block.source)) readSource(block.source, findings, depth);
+    readBlocks(block.content, findings, depth + 1);
+  }
+}
+
+function readSource(source: JsonObject, findings: MediaFindings, depth: number): void {
+  if (source.type === 'url') noteUrl(findings, source.url);
+  else if (source.type === 'file') noteUnbounded(findings, 'stored_content');
+  else if (source.type === 'base64') noteBase64(findings, readText(source.media_type) ?? '', source.data);
+  readBlocks(source.content, findings, depth + 1);
+}
+
+function readTools(body: JsonObject, findings: MediaFindings): { names: string[]; vendorTools: number } {
+  const names: string[] = [];
+  let vendorTools = 0;
+  for (const tool of readList(body.tools)) {
+    if (!isObject(tool)) continue;
+    const type = readText(tool.type);
+    if (type !== null && type !== 'custom') vendorTools++;
+    if (type !== null && !clientTool.test(type)) noteUnbounded(findings, 'server_tool');
+    const name = readText(tool.name) ?? type;
+    if (name !== null) names.push(name);
+  }
+  return { names, vendorTools };
+}

@@ -1,0 +1,80 @@
+import { addTextLengths } from '../delta-text.ts';
+import type { AnswerFacts, StreamReader } from '../dialect.ts';
+import { isObject, type JsonObject, parseJson, readLatin1Text } from '../json-fields.ts';
+import { type SseHandler, SseScanner } from '../sse.ts';
+import { MessageUsage } from './usage.ts';
+
+const textSlots: ReadonlyMap<string, number> = new Map([
+  ['text', 0],
+  ['thinking', 0],
+  ['partial_json', 0],
+]);
+const typeAtStart = /^\s*\{\s*"type"\s*:\s*"([a-z_]+)"/;
+const terminalLine = /^event: ?message_stop *$|^data: ?\{\s*"type"\s*:\s*"message_stop"/;
+
+/** Reads a streamed message: named events from `message_start` to `message_stop`. */
+export function openMessageEvents(): StreamReader {
+  const handler = new MessageEvents();
+  const scanner = new SseScanner(handler);
+  return {
+    push: (chunk) => scanner.push(chunk),
+    end() {
+      scanner.end();
+      return handler.facts(scanner.ended);
+    },
+  };
+}
+
+class MessageEvents implements SseHandler {
+  readonly #usage = new MessageUsage();
+  readonly #lengths = [0];
+  #model: string | null = null;
+  #finishReason: string | null = null;
+  #failed = false;
+
+  endsStream(line: string): boolean {
+    return line.includes('message_stop') && terminalLine.test(line);
+  }
+
+  passedOver(bytes: number): void {
+    this.#lengths[0] = (this.#lengths[0] ?? 0) + bytes;
+  }
+
+  event(name: string, data: string): void {
+    const type = name !== '' ? name : typeAtStart.exec(data)?.[1];
+    if (type === 'content_block_delta' || type === 'content_block_start') {
+      addTextLengths(data, 0, textSlots, this.#lengths);
+      return;
+    }
+    if (type === 'ping' || type === 'content_block_stop') return;
+    const event = parseJson(data);
+    if (isObject(event)) this.#readEvent(event);
+  }
+
+  /** Facts as of now; without `message_stop` the message is not complete. */
+  facts(done: boolean): AnswerFacts {
+    const { usage, reported, flaw } = this.#usage.read();
+    return {
+      usage,
+      usageReported: reported,
+      usageFlaw: flaw,
+      model: this.#model,
+      finishReason: this.#finishReason,
+      outputCharacters: this.#lengths[0] ?? 0,
+      failed: this.#failed || !done,
+    };
+  }
+
+  #readEvent(event: JsonObject): void {
+    if (event.type === 'error' || isObject(event.error)) this.#failed = true;
+    if (event.type === 'message_start' && isObject(event.message)) {
+      this.#model = readLatin1Text(event.message.model) ?? this.#model;
+      this.#usage.add(event.message.usage);
+    } else if (event.type === 'message_delta') {
+      if (isObject(event.delta)) {
+        this.#finishReason = readLatin1Text(event.delta.stop_reason) ?? this.#finishReason;
+      }
+      this.#usage.add(event.usage);
+    }
+  }
+}

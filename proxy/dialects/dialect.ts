@@ -1,0 +1,115 @@
+import type { ErrorCode } from '../../storage/schema/errors.ts';
+import type { Usage } from '../../storage/schema/run.ts';
+
+/** Closed list of why a request's facts do not bound its cost. */
+export const unboundedReasons = ['remote_media', 'stored_content', 'server_tool', 'model_choice'] as const;
+export type UnboundedReason = (typeof unboundedReasons)[number];
+
+/** Neutral facts of a request, as far as a dialect can read them. Absent is null, never a guess. */
+export interface RequestFacts {
+  model: string | null;
+  streamed: boolean;
+  /** The caller's own output cap in tokens, for all asked answers together (cap times `choices`). */
+  maxOutputTokens: number | null;
+  /** Answers asked for (`n`), 1 or more. Where `maxOutputTokens` is null, a model's own cap applies to each of them. */
+  choices: number;
+  messageCount: number | null;
+  /** Names of the tools offered, in order. */
+  tools: readonly string[];
+  /**
+   * Bound of the input's tokens: one for each body byte outside base64 media, a fixed allowance for each medium, and one
+   * for the prompt that providers write by themselves where tools or a schema are asked for. See `boundInput`.
+   */
+  inputBoundTokens: number;
+  /** ceil(body bytes outside base64 media / 4): for screens and per-run caps, always marked an estimate. */
+  estimatedInputTokens: number;
+  /** Why the request's facts do not bound its cost, one of `unboundedReasons`; null where they do. */
+  unbounded: UnboundedReason | null;
+  /** The caller's own name for the person behind the run, from the body (`user`, `metadata.user_id`). */
+  bodyActor: string | null;
+  /** A streamed request that did not ask for usage although the dialect can be asked. */
+  usageNotAsked: boolean;
+}
+
+/**
+ * `invalid`: a negative, fractional or unreadable figure, which was left out. `partial`: input or output is missing.
+ * `zero`: no input tokens at all. `inconsistent`: parts are larger than their whole.
+ */
+export type UsageFlaw = 'invalid' | 'partial' | 'zero' | 'inconsistent';
+
+/** What an answer says of itself. Null where the provider was silent. */
+export interface AnswerFacts {
+  usage: Usage;
+  /** Whether the provider reported input or output tokens. */
+  usageReported: boolean;
+  /** What is doubtful in the reported usage; null where nothing is, or where nothing was reported. */
+  usageFlaw: UsageFlaw | null;
+  model: string | null;
+  finishReason: string | null;
+  /** UTF-16 units of output text seen (text, reasoning, tool arguments), for an estimate where usage is missing. */
+  outputCharacters: number;
+  /**
+   * The provider's own error inside a 2xx answer, a stream that ended before it was complete (no terminal event, and no
+   * finish reason where the format makes the terminal event a courtesy), or a whole answer that cannot be read.
+   */
+  failed: boolean;
+}
+
+/**
+ * Reads a streamed answer in bounded memory, in any chunking. `push` returns the offset within `chunk` at which the
+ * dialect's terminal event begins (0 when it began in an earlier chunk), or -1 while the stream goes on. Bytes from that
+ * offset on are released only after `finish` stands in the spool; once it was 0 or more, every later push returns 0.
+ *
+ * Nothing else is ever held: bytes before that offset are released at once, also the first bytes of what turns out to be
+ * the terminal event when a chunk ends within it. The promise is that the byte which completes the terminal marker
+ * (`[DONE]`, the line `event: message_stop`) is never among the released ones, so that no client can act on it early.
+ * `end` tells the facts as of now; it may be called at the terminal offset, at the end of the stream, or at a cut.
+ */
+export interface StreamReader {
+  push(chunk: Uint8Array): number;
+  end(): AnswerFacts;
+}
+
+/**
+ * Takes out of a stream what `askUsage` added to it, and nothing else. `push` returns the bytes to release for these
+ * bytes, `end` what was still held. An event is held until its blank line, or until it is too large to be of concern.
+ */
+export interface UsageFilter {
+  push(chunk: Uint8Array): Uint8Array;
+  end(): Uint8Array;
+}
+
+/** A refusal or failure to be told in the dialect's own words. */
+export interface RefusalNotice {
+  code: ErrorCode;
+  status: number;
+  message: string;
+  runId: string;
+}
+
+export interface RouteShape {
+  method: string;
+  /** Path after the provider's slug, without the query, verbatim. */
+  path: string;
+}
+
+/** A pure reader of one wire format. No I/O, no clock, no provider names beyond its own wire format. */
+export interface Dialect {
+  id: string;
+  /** Price list of the dialect's home vendor, used where the provider's slug has none. Null for none. */
+  vendor: string | null;
+  /** Whether method and path (first) and the parsed body (then) are this dialect's. Never by slug or host. */
+  recognizes(route: RouteShape, body: unknown): boolean;
+  readRequest(input: { route: RouteShape; body: unknown; bytes: Uint8Array }): RequestFacts;
+  /** Facts of a whole (not streamed) answer, decoded. Malformed input gives facts with nulls, never an error. */
+  readAnswer(body: Uint8Array, contentType: string | null): AnswerFacts;
+  openStream(contentType: string | null): StreamReader;
+  /** Textual insertion that asks a stream for usage, or null where it is not possible or already asked. */
+  askUsage: ((bytes: Uint8Array, body: unknown) => { bytes: Uint8Array } | null) | null;
+  /** Filter for the answer of a request that `askUsage` changed. Null where `askUsage` is. */
+  openUsageFilter: (() => UsageFilter) | null;
+  /** Header that carries the credential in this format, lower-case; `authorization` means a bearer token. */
+  credentialHeader: string;
+  /** The native error body for a refusal: `x-hoc-*` headers are added by the caller. */
+  renderRefusal(notice: RefusalNotice): { contentType: string; body: string };
+}

@@ -1,0 +1,63 @@
+import type { Dialect, RefusalNotice, RequestFacts, StreamReader } from '../dialect.ts';
+import { isObject, readText } from '../json-fields.ts';
+import { boundInput, openFindings } from '../media.ts';
+import { silentAnswer } from '../usage.ts';
+
+const titleByStatus: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};
+
+/**
+ * Every route that no dialect reads: still identified, limited by requests, timed and recorded. It recognises anything,
+ * so that it stands last.
+ */
+export const opaque: Dialect = {
+  id: 'opaque',
+  vendor: null,
+  recognizes: () => true,
+  readRequest: readOpaqueRequest,
+  readAnswer: () => silentAnswer,
+  openStream: () => unreadStream,
+  askUsage: null,
+  openUsageFilter: null,
+  credentialHeader: 'authorization',
+  renderRefusal: renderProblem,
+};
+
+const unreadStream: StreamReader = { push: () => -1, end: () => silentAnswer };
+
+function readOpaqueRequest(input: { body: unknown; bytes: Uint8Array }): RequestFacts {
+  const body = isObject(input.body) ? input.body : {};
+  return {
+    model: readText(body.model),
+    streamed: body.stream === true,
+    maxOutputTokens: null,
+    choices: 1,
+    messageCount: null,
+    tools: [],
+    ...boundInput(input.bytes.length, openFindings(), { tools: 0, vendorTools: 0, schema: false }),
+    bodyActor: null,
+    usageNotAsked: false,
+  };
+}
+
+/** A problem document (RFC 9457). */
+function renderProblem(notice: RefusalNotice): { contentType: string; body: string } {
+  const problem = {
+    type: `urn:hoc:refusal:${notice.code}`,
+    title: titleByStatus[notice.status] ?? 'Refused',
+    status: notice.status,
+    detail: notice.message,
+    code: notice.code,
+    run_id: notice.runId,
+  };
+  return { contentType: 'application/problem+json', body: JSON.stringify(problem) };
+}

@@ -1,0 +1,16 @@
+import type { RefusalNotice } from '../dialect.ts';
+
+const typeByStatus: Readonly<Record<number, string>> = {
+  400: 'invalid_request_error',
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  429: 'rate_limit_error',
+};
+
+/** The error object of the OpenAI API. Its SDKs raise their class by the status alone. */
+export function renderChatRefusal(notice: RefusalNotice): { contentType: string; body: string } {
+  const type = typeByStatus[notice.status] ?? 'server_error';
+  const error = { message: notice.message, type, param: null, code: notice.code };
+  return { contentType: 'application/json', body: JSON.stringify({ error }) };
+}

@@ -1,0 +1,102 @@
+import type { RequestFacts, RouteShape } from '../dialect.ts';
+import { isObject, type JsonObject, readCap, readList, readText } from '../json-fields.ts';
+import { boundInput, type MediaFindings, noteBase64, noteUnbounded, noteUrl, openFindings } from '../media.ts';
+
+const deploymentPath = /\/deployments\/([^/]+)\/chat\/completions\/?$/i;
+
+/**
+ * Reads the neutral facts of a chat completion request. Where the path names a deployment (Azure) it is the model: the
+ * provider routes by the path, whatever the body says. Never throws; what cannot be read is null.
+ */
+export function readChatRequest(input: { route: RouteShape; body: unknown; bytes: Uint8Array }): RequestFacts {
+  const body: JsonObject = isObject(input.body) ? input.body : {};
+  const findings = openFindings();
+  const messages = Array.isArray(body.messages) ? body.messages : null;
+  for (const message of messages ?? []) readMessage(message, findings);
+  const tools = readTools(body, findings);
+  readUnbounded(body, findings);
+  const choices = readCap(body.n) ?? 1;
+  const streamed = body.stream === true;
+  return {
+    model: readDeployment(input.route.path) ?? readText(body.model),
+    streamed,
+    maxOutputTokens: readOutputCap(body, choices),
+    choices,
+    messageCount: messages?.length ?? null,
+    tools,
+    ...boundInput(input.bytes.length, findings, {
+      tools: tools.length,
+      vendorTools: 0,
+      schema: isObject(body.response_format),
+    }),
+    bodyActor: readText(body.user) ?? readText(body.safety_identifier),
+    usageNotAsked: streamed && !(isObject(body.stream_options) && body.stream_options.include_usage === true),
+  };
+}
+
+/** The larger of the two caps where both are given, times the answers asked for; both are caps of one answer. */
+function readOutputCap(body: JsonObject, choices: number): number | null {
+  const older = readCap(body.max_tokens);
+  const newer = readCap(body.max_completion_tokens);
+  if (older === null && newer === null) return null;
+  return Math.min(Math.max(older ?? 0, newer ?? 0) * choices, Number.MAX_SAFE_INTEGER);
+}
+
+function readDeployment(path: string): string | null {
+  const segment = deploymentPath.exec(path)?.[1];
+  if (segment === undefined) return null;
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
+function readMessage(message: unknown, findings: MediaFindings): void {
+  if (!isObject(message)) return;
+  if (isObject(message.audio) && message.audio.id !== undefined) noteUnbounded(findings, 'stored_content');
+  if (Array.isArray(message.content)) for (const part of message.content) readPart(part, findings);
+}
+
+function readPart(part: unknown, findings: MediaFindings): void {
+  if (!isObject(part) || part.type === 'text') return;
+  for (const name of ['image_url', 'video_url', 'audio_url', 'document_url'] as const) {
+    const given = part[name];
+    noteUrl(findings, isObject(given) ? given.url : given);
+  }
+  if (isObject(part.input_audio)) {
+    const { data } = part.input_audio;
+    if (typeof data === 'string' && /^https?:/i.test(data)) noteUnbounded(findings, 'remote_media');
+    else noteBase64(findings, 'audio/*', data);
+  }
+  const file = isObject(part.file) ? part.file : part;
+  if (file.file_id !== undefined) noteUnbounded(findings, 'stored_content');
+  noteUrl(findings, file.file_data);
+}
+
+function readTools(body: JsonObject, findings: MediaFindings): string[] {
+  const names: string[] = [];
+  for (const tool of readList(body.tools)) {
+    if (!isObject(tool)) continue;
+    const own = isObject(tool.function) ? tool.function : isObject(tool.custom) ? tool.custom : tool;
+    if (own === tool && tool.type !== 'function' && tool.type !== 'custom') noteUnbounded(findings, 'server_tool');
+    const name = readText(own.name) ?? readText(tool.type);
+    if (name !== null) names.push(name);
+  }
+  for (const tool of readList(body.functions)) {
+    const name = isObject(tool) ? readText(tool.name) : null;
+    if (name !== null) names.push(name);
+  }
+  return names;
+}
+
+function readUnbounded(body: JsonObject, findings: MediaFindings): void {
+  for (const name of ['web_search_options', 'search_parameters', 'search_settings'] as const) {
+    if (isObject(body[name])) noteUnbounded(findings, 'server_tool');
+  }
+  if (readList(body.plugins).length > 0) noteUnbounded(findings, 'server_tool');
+  for (const name of ['previous_response_id', 'conversation', 'preset', 'prompt'] as const) {
+    if (body[name] !== undefined && body[name] !== null) noteUnbounded(findings, 'stored_content');
+  }
+  if (readList(body.models).length > 0) noteUnbounded(findings, 'model_choice');
+}

@@ -1,0 +1,184 @@
+import { viewBytes } from './json-fields.ts';
+
+/** Largest event that is read, in bytes. Longer ones pass by unread: they hold media, never usage. */
+export const maxEventBytes = 1024 * 1024;
+
+/** Longest line that can name a terminal event. */
+const maxTerminalLine = 512;
+const byteOrderMark = '\u00ef\u00bb\u00bf';
+const never = Number.MAX_SAFE_INTEGER;
+
+/** What a dialect does with the events of a stream. All texts hold one character per byte (latin1). */
+export interface SseHandler {
+  /** One complete event; `name` is '' where the stream names none. */
+  event(name: string, data: string): void;
+  /** An event larger than `maxEventBytes` went by; `bytes` of data. */
+  passedOver(bytes: number): void;
+  /** Whether this line, without its end, names the terminal event. Must hold already when only its end is missing. */
+  endsStream(line: string): boolean;
+}
+
+/**
+ * Splits a byte stream into server-sent events (WHATWG HTML, 9.2.6): LF, CR and CRLF, a byte order mark, comments,
+ * `data:` with and without a space, data on several lines, any chunking. Works on latin1 text, so that a character split
+ * over chunks needs no care. Holds at most one event of `maxEventBytes`.
+ */
+export class SseScanner {
+  readonly #handler: SseHandler;
+  #carry = '';
+  #lineOverflow = false;
+  #skipLineFeed = false;
+  #firstLine = true;
+  #ended = false;
+  #name = '';
+  #data: string | null = null;
+  #dataBytes = 0;
+  #eventOverflow = false;
+  /** Offset in the current chunk of the first line of the open event, or -1 between events. */
+  #eventStart = -1;
+
+  constructor(handler: SseHandler) {
+    this.#handler = handler;
+  }
+
+  /** Whether the terminal event was seen. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Reads a chunk; the answer is that of `StreamReader.push`. */
+  push(chunk: Uint8Array): number {
+    if (this.#ended) return 0;
+    const text = viewBytes(chunk).toString('latin1');
+    if (this.#eventStart > 0) this.#eventStart = 0;
+    let at = 0;
+    if (this.#skipLineFeed && text.length > 0) {
+      if (text.charCodeAt(0) === 0x0a) at = 1;
+      this.#skipLineFeed = false;
+    }
+    let lineFeed = findFrom(text, '\n', at);
+    let carriage = findFrom(text, '\r', at);
+    while (lineFeed !== never || carriage !== never) {
+      const lineEnd = Math.min(lineFeed, carriage);
+      const held = this.#takeLine(text.slice(at, lineEnd), at);
+      if (held >= 0) return held;
+      at = lineEnd + 1;
+      if (carriage === lineEnd) {
+        if (at === text.length) this.#skipLineFeed = true;
+        else if (text.charCodeAt(at) === 0x0a) at++;
+        carriage = findFrom(text, '\r', at);
+      }
+      if (lineFeed < at) lineFeed = findFrom(text, '\n', at);
+    }
+    return this.#keepRest(text.slice(at), at);
+  }
+
+  /** Reads what is left: a last line without its end, and an event without its blank line. */
+  end(): void {
+    if (this.#ended) return;
+    if (this.#carry !== '' || this.#lineOverflow) this.#takeLine('', 0);
+    this.#dispatch();
+  }
+
+  /** Ends the line of which `piece` is the last part; returns the terminal event's offset or -1. */
+  #takeLine(piece: string, at: number): number {
+    let line = piece;
+    let start = at;
+    if (this.#carry !== '' || this.#lineOverflow) {
+      line = this.#carry + piece;
+      start = 0;
+      this.#carry = '';
+    }
+    if (this.#firstLine) {
+      this.#firstLine = false;
+      if (line.startsWith(byteOrderMark)) line = line.slice(byteOrderMark.length);
+    }
+    if (this.#lineOverflow) {
+      this.#lineOverflow = false;
+      this.#dataBytes += piece.length;
+      return -1;
+    }
+    if (line === '') {
+      this.#dispatch();
+      return -1;
+    }
+    if (line.length <= maxTerminalLine && this.#handler.endsStream(line)) return this.#endStream(start);
+    this.#readField(line, start);
+    return -1;
+  }
+
+  #readField(line: string, start: number): void {
+    const first = line.charCodeAt(0);
+    if (first === 0x3a) return;
+    if (this.#eventStart < 0) this.#eventStart = start;
+    if (first === 0x64 && line.startsWith('data')) this.#addData(line);
+    else if (first === 0x65 && line.startsWith('event')) this.#name = fieldValue(line, 5) ?? this.#name;
+  }
+
+  #addData(line: string): void {
+    const value = fieldValue(line, 4);
+    if (value === null) return;
+    this.#dataBytes += value.length;
+    if (this.#dataBytes > maxEventBytes) {
+      this.#eventOverflow = true;
+      this.#data = null;
+    } else if (!this.#eventOverflow) {
+      this.#data = this.#data === null ? value : `${this.#data}\n${value}`;
+    }
+  }
+
+  #keepRest(rest: string, at: number): number {
+    if (rest === '') return -1;
+    if (this.#lineOverflow) {
+      this.#dataBytes += rest.length;
+      return -1;
+    }
+    const start = this.#carry === '' ? at : 0;
+    this.#carry += rest;
+    if (this.#carry.length > maxEventBytes) this.#dropLine();
+    else if (this.#carry.length <= maxTerminalLine && this.#handler.endsStream(this.#carry)) {
+      return this.#endStream(start);
+    } else if (this.#eventStart < 0 && this.#carry.charCodeAt(0) !== 0x3a) this.#eventStart = start;
+    return -1;
+  }
+
+  #dropLine(): void {
+    this.#dataBytes += this.#carry.length;
+    this.#carry = '';
+    this.#data = null;
+    this.#lineOverflow = true;
+    this.#eventOverflow = true;
+  }
+
+  #endStream(lineStart: number): number {
+    // Data before the terminal line belongs to an event that was sent without its blank line.
+    const own = this.#data === null && !this.#eventOverflow && this.#eventStart >= 0;
+    const start = own ? this.#eventStart : lineStart;
+    this.#dispatch();
+    this.#ended = true;
+    this.#carry = '';
+    return start;
+  }
+
+  #dispatch(): void {
+    if (this.#eventOverflow) this.#handler.passedOver(this.#dataBytes);
+    else if (this.#data !== null) this.#handler.event(this.#name, this.#data);
+    this.#name = '';
+    this.#data = null;
+    this.#dataBytes = 0;
+    this.#eventOverflow = false;
+    this.#eventStart = -1;
+  }
+}
+
+function findFrom(text: string, mark: string, at: number): number {
+  const found = text.indexOf(mark, at);
+  return found < 0 ? never : found;
+}
+
+/** Value of a field whose name has `nameLength` characters, or null when the line names another field. */
+function fieldValue(line: string, nameLength: number): string | null {
+  if (line.length === nameLength) return '';
+  if (line.charCodeAt(nameLength) !== 0x3a) return null;
+  return line.slice(line.charCodeAt(nameLength + 1) === 0x20 ? nameLength + 2 : nameLength + 1);
+}

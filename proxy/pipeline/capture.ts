@@ -1,0 +1,58 @@
+import { createHash, type Hash } from 'node:crypto';
+
+/** What was kept of an answer's body: the stored bytes and a commitment to the whole of it. */
+export interface Captured {
+  salt: string;
+  commitment: string;
+  wholeBytes: number;
+  stored: Buffer;
+}
+
+export interface Capture {
+  push(chunk: Uint8Array): void;
+  /** The bytes kept so far, whole unless `truncated`. */
+  readonly truncated: boolean;
+  bytes(): Buffer;
+  end(): Captured;
+}
+
+/**
+ * Keeps the first `maxBytes` of a body and commits to all of it: SHA-256(salt || body). Memory is bounded by `maxBytes`
+ * whatever the body's length.
+ */
+export function openCapture(salt: string, maxBytes: number): Capture {
+  const chunks: Uint8Array[] = [];
+  let storedBytes = 0;
+  let wholeBytes = 0;
+  let hash: Hash | null = null;
+  const startHash = (): Hash => {
+    const started = createHash('sha256').update(Buffer.from(salt, 'hex'));
+    for (const chunk of chunks) started.update(chunk);
+    return started;
+  };
+  const joined = (): Buffer => Buffer.concat(chunks, storedBytes);
+  return {
+    get truncated() {
+      return wholeBytes > storedBytes;
+    },
+    push(chunk) {
+      wholeBytes += chunk.length;
+      const room = maxBytes - storedBytes;
+      if (hash === null && chunk.length <= room) {
+        chunks.push(chunk);
+        storedBytes += chunk.length;
+        return;
+      }
+      hash ??= startHash();
+      hash.update(chunk);
+      if (room <= 0) return;
+      chunks.push(chunk.subarray(0, room));
+      storedBytes += Math.min(room, chunk.length);
+    },
+    bytes: joined,
+    end() {
+      const commitment = (hash ?? startHash()).digest('hex');
+      return { salt, commitment, wholeBytes, stored: joined() };
+    },
+  };
+}

@@ -1,0 +1,226 @@
+import type { CallerAnswer } from './call.ts';
+import { finish } from './finish.ts';
+import { forwardableAnswerHeaders } from './headers.ts';
+import type { Intended } from './intent.ts';
+import { type Observation, openObservation } from './observe.ts';
+import type { Gate, UpstreamExchange, UpstreamHead } from './ports.ts';
+import { answerFailure } from './refused.ts';
+import { closeStage, type Run } from './run.ts';
+import { buildUpstreamHeaders } from './upstream-headers.ts';
+
+/** How long a stream whose terminal event has arrived may take to end before that event is released all the same. */
+const lingerMs = 250;
+
+/**
+ * Stages 7 to 9: sends the request, lets the answer through as it comes, and holds its last bytes until `finish` stands
+ * in the spool.
+ *
+ * Resolves when the run has ended, however it ended. Nothing is ever sent twice. A caller that leaves ends the exchange
+ * with the provider at once; a provider that fails before its head becomes a native error, after it a broken-off answer.
+ */
+export function forward(gate: Gate, run: Run, permit: Intended, caller: CallerAnswer): Promise<void> {
+  return new Promise((resolve) => new Relay({ gate, run, permit, caller, resolve }).start());
+}
+
+class Relay {
+  readonly #gate: Gate;
+  readonly #run: Run;
+  readonly #permit: Intended;
+  readonly #caller: CallerAnswer;
+  readonly #resolve: () => void;
+  #exchange: UpstreamExchange | null = null;
+  #head: UpstreamHead | null = null;
+  #observation: Observation | null = null;
+  #held: Buffer[] = [];
+  #terminal = false;
+  #decoding = false;
+  #afterDecoding: (() => void) | null = null;
+  #finished = false;
+  #ttftMs: number | null = null;
+  #linger: NodeJS.Timeout | null = null;
+
+  constructor(input: { gate: Gate; run: Run; permit: Intended; caller: CallerAnswer; resolve: () => void }) {
+    this.#gate = input.gate;
+    this.#run = input.run;
+    this.#permit = input.permit;
+    this.#caller = input.caller;
+    this.#resolve = input.resolve;
+  }
+
+  start(): void {
+    const { identified, request } = this.#permit;
+    this.#caller.once('close', () => this.#onCallerGone());
+    if (this.#caller.destroyed) return this.#onCallerGone();
+    const body = request.body.length === 0 ? null : request.body;
+    this.#exchange = this.#gate.upstream.send(
+      {
+        provider: identified.provider,
+        method: identified.route.method,
+        path: identified.upstreamPath,
+        headers: buildUpstreamHeaders(this.#gate.credentials, identified, request.dialect),
+        body,
+      },
+      {
+        onHead: (head) => this.#onHead(head),
+        onData: (chunk) => this.#onData(chunk),
+        onEnd: () => this.#whenDecoded(() => this.#onEnd()),
+        onError: (error) => this.#whenDecoded(() => this.#onError(error.publicMessage)),
+      },
+    );
+  }
+
+  #onHead(head: UpstreamHead): void {
+    if (this.#finished) return;
+    this.#head = head;
+    closeStage(this.#gate, this.#run, 'forward', String(head.status));
+    this.#observation = openObservation({
+      dialect: this.#permit.request.dialect,
+      head,
+      salt: this.#gate.ids.salt(),
+      maxBytes: this.#gate.limits.maxCaptureBytes,
+    });
+    const headers = forwardableAnswerHeaders(head.headers);
+    headers.push('x-hoc-run-id', this.#run.id);
+    this.#caller.writeHead(head.status, head.statusText, headers);
+  }
+
+  #onData(chunk: Buffer): void {
+    const observation = this.#observation;
+    if (this.#finished || observation === null) {
+      // After an early finish (a provider that lingers behind its terminal event) bytes still pass as they come.
+      if (!this.#caller.destroyed) this.#caller.write(chunk);
+      return;
+    }
+    this.#ttftMs ??= Math.round((this.#gate.clock.nowUs() - this.#run.startedUs) / 1000);
+    let answered = false;
+    observation.push(chunk, (heldFrom) => {
+      answered = true;
+      if (observation.streamed) this.#release(chunk, heldFrom);
+      else this.#releaseWhole(chunk);
+      if (this.#decoding) this.#onDecoded();
+    });
+    if (answered) return;
+    this.#decoding = true;
+    this.#exchange?.pause();
+  }
+
+  #onDecoded(): void {
+    this.#decoding = false;
+    const next = this.#afterDecoding;
+    this.#afterDecoding = null;
+    this.#exchange?.resume();
+    next?.();
+  }
+
+  #whenDecoded(act: () => void): void {
+    if (this.#decoding) this.#afterDecoding = act;
+    else act();
+  }
+
+  #release(chunk: Buffer, heldFrom: number): void {
+    if (this.#terminal || heldFrom < chunk.length) {
+      const free = this.#terminal ? 0 : heldFrom;
+      if (free > 0) this.#write(chunk.subarray(0, free));
+      this.#held.push(chunk.subarray(free));
+      this.#terminal = true;
+      this.#linger ??= setTimeout(() => this.#finishAndRelease(false), lingerMs);
+      return;
+    }
+    this.#write(chunk);
+  }
+
+  /** The newest chunk waits: only the last one completes the answer. */
+  #releaseWhole(chunk: Buffer): void {
+    const previous = this.#held.pop();
+    this.#held.push(chunk);
+    if (previous !== undefined) this.#write(previous);
+  }
+
+  #write(chunk: Buffer): void {
+    if (this.#caller.destroyed || this.#caller.write(chunk)) return;
+    this.#exchange?.pause();
+    this.#caller.once('drain', () => this.#exchange?.resume());
+  }
+
+  #onEnd(): void {
+    if (this.#finished) {
+      this.#caller.end();
+      return;
+    }
+    this.#finishAndRelease(true);
+  }
+
+  #finishAndRelease(ended: boolean): void {
+    if (this.#finished) return;
+    const facts = this.#observeEnd();
+    const failed = (this.#head?.status ?? 500) >= 400 || facts?.failed === true;
+    if (!this.#finish(failed ? 'failed' : 'succeeded', facts)) return;
+    const last = this.#held.pop();
+    for (const chunk of this.#held) this.#caller.write(chunk);
+    this.#held = [];
+    if (!ended) {
+      if (last !== undefined) this.#caller.write(last);
+      return;
+    }
+    if (last === undefined) this.#caller.end();
+    else this.#caller.end(last);
+  }
+
+  #onError(message: string): void {
+    if (this.#finished) {
+      this.#caller.destroy();
+      return;
+    }
+    const facts = this.#head === null ? null : this.#observeEnd();
+    if (this.#head === null) closeStage(this.#gate, this.#run, 'forward', 'failed');
+    if (!this.#finish('failed', facts)) return;
+    if (this.#head === null) answerFailure(this.#run, this.#caller, message);
+    else this.#caller.destroy();
+  }
+
+  #onCallerGone(): void {
+    if (this.#finished) {
+      if (!this.#caller.writableFinished) this.#exchange?.abort();
+      return;
+    }
+    this.#exchange?.abort();
+    const facts = this.#observation === null ? null : this.#observeEnd();
+    if (this.#head === null) closeStage(this.#gate, this.#run, 'forward', 'caller_gone');
+    this.#finish('cancelled', facts);
+  }
+
+  #observeEnd() {
+    const facts = this.#observation?.end() ?? null;
+    closeStage(this.#gate, this.#run, 'observe', facts?.usageReported ? 'usage' : 'no_usage');
+    return facts;
+  }
+
+  /** False where the record could not be appended: then the answer is broken off, never released unrecorded. */
+  #finish(status: 'succeeded' | 'failed' | 'cancelled', facts: ReturnType<Observation['end']> | null): boolean {
+    this.#finished = true;
+    if (this.#linger !== null) clearTimeout(this.#linger);
+    const captured = this.#observation?.capture.end() ?? null;
+    try {
+      finish(this.#gate, this.#run, {
+        status,
+        refusal: null,
+        head: this.#head,
+        httpStatus: this.#head?.status ?? null,
+        facts,
+        captured,
+        streamed: this.#observation?.streamed ?? this.#permit.request.facts.streamed,
+        ttftMs: this.#ttftMs,
+        altered: false,
+        count: 1,
+      });
+      return true;
+    } catch (error) {
+      this.#gate.telemetry.failed('finish', error);
+      this.#exchange?.abort();
+      this.#caller.destroy();
+      return false;
+    } finally {
+      this.#resolve();
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import type { CallerAnswer, InboundCall } from './call.ts';
+import type { RefusalCollapse } from './collapse.ts';
+import { decide } from './decide.ts';
+import { forward } from './forward.ts';
+import { identify } from './identify.ts';
+import { intent } from './intent.ts';
+import type { Gate } from './ports.ts';
+import { price } from './price.ts';
+import { read } from './read.ts';
+import { endFaulty } from './refused.ts';
+import { reserve } from './reserve.ts';
+import { isRefusal, openRun, type Run } from './run.ts';
+
+/**
+ * The run pipeline: one linear path, in this order.
+ *
+ * | stage | its permit |
+ * | --- | --- |
+ * | 1 `identify` | who calls, and to which provider |
+ * | 2 `read` | the body and its neutral facts |
+ * | 3 `decide` | the request-phase verdict and its digest |
+ * | 4 `price` | what it may cost at most |
+ * | 5 `reserve` | every limit reserved at once |
+ * | 6 `intent` | the run is on record |
+ * | 7 `forward`, 8 `observe`, 9 `finish` | the answer, untouched, its last bytes behind the record |
+ *
+ * A refusal skips to `finish`. Each stage takes the permits of the stages before it, so none can be left out.
+ */
+export async function governRun(gate: Gate, collapse: RefusalCollapse, call: InboundCall, caller: CallerAnswer): Promise<void> {
+  const run = openRun(gate, call);
+  gate.telemetry.runStarted();
+  try {
+    await govern(gate, collapse, run, caller);
+  } catch (error) {
+    endFaulty(gate, run, error, caller);
+  }
+}
+
+async function govern(gate: Gate, collapse: RefusalCollapse, run: Run, caller: CallerAnswer): Promise<void> {
+  const identified = identify(gate, run);
+  if (isRefusal(identified)) return collapse.end(run, identified, caller);
+  run.identified = identified;
+
+  const request = await read(gate, run, identified);
+  if (isRefusal(request)) return collapse.end(run, request, caller);
+  run.read = request;
+
+  const decided = decide(gate, run, identified, request);
+  if (isRefusal(decided)) return collapse.end(run, decided, caller);
+
+  const quote = price(gate, run, identified, request);
+
+  const reserved = await reserve(gate, run, { identified, request, quote, decided });
+  if (isRefusal(reserved)) return collapse.end(run, reserved, caller);
+
+  const intended = intent(gate, run, { identified, request, decided, reserved });
+  if (isRefusal(intended)) {
+    releaseReservation(gate, run);
+    return collapse.end(run, intended, caller);
+  }
+
+  await forward(gate, run, intended, caller);
+}
+
+/** Gives back what a run that will not be forwarded had reserved. */
+function releaseReservation(gate: Gate, run: Run): void {
+  const tenant = run.identified?.tenant.tenant;
+  if (tenant !== undefined && run.reserved?.plan !== null) gate.settler.add(tenant, run.id, []);
+}

@@ -1,0 +1,90 @@
+import { canonicalJson } from '../../policy/evidence/index.ts';
+import { HocError } from '../../storage/schema/errors.ts';
+import type { IntentRecord, PayloadHead } from '../../storage/schema/record.ts';
+import type { Gate } from './ports.ts';
+import { closeStage, type DecisionRecord, type Identified, type Read, type Refusal, type Reserved, type Run, refuse } from './run.ts';
+import { sealRun } from './seal.ts';
+
+/** Proof that the run stands in the spool; `forward` takes nothing else. */
+export interface Intended {
+  identified: Identified;
+  request: Read;
+  reserved: Reserved;
+}
+
+/**
+ * Stage 6: the run is on record before any byte of it goes upstream.
+ *
+ * Fails closed: where the spool is full or the disk fails, the run is refused (503) and its reservation given back.
+ */
+export function intent(
+  gate: Gate,
+  run: Run,
+  permit: { identified: Identified; request: Read; decided: DecisionRecord; reserved: Reserved },
+): Intended | Refusal {
+  const { identified, request, decided } = permit;
+  closeStage(gate, run, 'intent');
+  if (!gate.spool.accepts()) return spoolFull();
+  const sealed = sealRun(gate.ids, run);
+  run.sealed = sealed;
+  try {
+    appendRequestPayload(gate, run, identified, request);
+    const seq = gate.spool.nextSeq();
+    const record: IntentRecord = {
+      v: 1,
+      kind: 'intent',
+      proxy_id: gate.spool.proxyId,
+      proxy_epoch: gate.spool.epoch,
+      proxy_seq: seq,
+      tenant: identified.tenant.tenant,
+      at_ms: gate.clock.nowMs(),
+      run_id: run.id,
+      sub_tenant: identified.key.sub_tenant,
+      key_id: identified.key.id,
+      provider: identified.provider.slug,
+      dialect: request.dialect.id,
+      model: request.facts.model,
+      method: identified.route.method,
+      route: identified.route.path,
+      streamed: request.facts.streamed,
+      snapshot_id: identified.tenant.snapshotId,
+      decision_digest: decided.decisionDigest,
+      verdict: decided.decision.verdict,
+      decided_by: decided.decision.owner,
+      reserved_nano_usd: permit.reserved.plan?.moneyReservedNanoUsd?.toString() ?? null,
+      estimated_input_tokens: request.facts.estimatedInputTokens,
+      estimated_output_tokens: null,
+      commitments: sealed.commitments,
+    };
+    gate.spool.append({
+      kind: 'record',
+      seq,
+      head: Buffer.from(canonicalJson(record)),
+      tail: Buffer.from(JSON.stringify(sealed.open)),
+    });
+    return permit;
+  } catch (error) {
+    if (!(error instanceof HocError) || error.code !== 'spool_full') throw error;
+    return spoolFull();
+  }
+}
+
+function spoolFull(): Refusal {
+  const refusal = refuse('spool_full', 'Runs cannot be recorded right now, so none is let through.', 'capacity');
+  return { ...refusal, retryAfterMs: 5000 };
+}
+
+function appendRequestPayload(gate: Gate, run: Run, identified: Identified, request: Read): void {
+  if (identified.tenant.document.capture !== 'full' || request.body.length === 0) return;
+  const stored = request.body.subarray(0, gate.limits.maxCaptureBytes);
+  const head: PayloadHead = {
+    run_id: run.id,
+    tenant: identified.tenant.tenant,
+    part: 'request',
+    content_type: identified.headers.contentType,
+    content_encoding: identified.headers.contentEncoding,
+    whole_bytes: request.body.length,
+    stored_bytes: stored.length,
+  };
+  gate.spool.append({ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: stored });
+}

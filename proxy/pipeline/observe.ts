@@ -1,0 +1,136 @@
+import { brotliDecompressSync, createBrotliDecompress, createGunzip, createInflate, gunzipSync, inflateSync } from 'node:zlib';
+import type { Transform } from 'node:stream';
+import type { AnswerFacts, Dialect, StreamReader } from '../dialects/dialect.ts';
+import { type Capture, openCapture } from './capture.ts';
+import { findHeader } from './headers.ts';
+import type { UpstreamHead } from './ports.ts';
+
+/** What may leave now and what must wait for `finish`: the offset from which a chunk is held; its length for none. */
+export type HeldFrom = number;
+
+/** Stage 8's eyes on one answer. It never changes a byte; it only says from where on bytes must wait for `finish`. */
+export interface Observation {
+  readonly capture: Capture;
+  readonly streamed: boolean;
+  /** Calls back, at once where the answer is not compressed, with the offset from which this chunk must be held. */
+  push(chunk: Buffer, done: (heldFrom: HeldFrom) => void): void;
+  /** Facts of what was seen so far; called once. */
+  end(): AnswerFacts;
+}
+
+/**
+ * Opens the observation of an answer: as a stream where it is one, else as a whole of at most `maxBytes`.
+ *
+ * Compressed answers are read from a decoded copy; an encoding that cannot be undone here is forwarded and not read.
+ */
+export function openObservation(input: { dialect: Dialect; head: UpstreamHead; salt: string; maxBytes: number }): Observation {
+  const contentType = findHeader(input.head.headers, 'content-type');
+  const encoding = findHeader(input.head.headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity';
+  const capture = openCapture(input.salt, input.maxBytes);
+  const streaming = contentType !== null && /event-stream|ndjson/i.test(contentType);
+  if (!streaming) return observeWhole({ ...input, contentType, encoding, capture });
+  const reader = input.dialect.openStream(contentType);
+  if (encoding === 'identity' || encoding === '') return observeStream(reader, capture);
+  const decoder = openDecoder(encoding);
+  return decoder === null ? observeBlind(reader, capture) : observeEncodedStream(reader, capture, decoder);
+}
+
+/** A whole answer is complete for its reader with its last byte, so the newest chunk always waits. */
+function observeWhole(input: {
+  dialect: Dialect;
+  contentType: string | null;
+  encoding: string;
+  capture: Capture;
+  maxBytes: number;
+}): Observation {
+  const { capture } = input;
+  return {
+    capture,
+    streamed: false,
+    push(chunk, done) {
+      capture.push(chunk);
+      done(0);
+    },
+    end() {
+      const decoded = capture.truncated ? null : decodeWhole(capture.bytes(), input.encoding, input.maxBytes * 4);
+      return input.dialect.readAnswer(decoded ?? new Uint8Array(0), input.contentType);
+    },
+  };
+}
+
+function observeStream(reader: StreamReader, capture: Capture): Observation {
+  return {
+    capture,
+    streamed: true,
+    push(chunk, done) {
+      capture.push(chunk);
+      const terminalAt = reader.push(chunk);
+      done(terminalAt === -1 ? chunk.length : terminalAt);
+    },
+    end: () => reader.end(),
+  };
+}
+
+function observeBlind(reader: StreamReader, capture: Capture): Observation {
+  return {
+    capture,
+    streamed: true,
+    push(chunk, done) {
+      capture.push(chunk);
+      done(chunk.length);
+    },
+    end: () => reader.end(),
+  };
+}
+
+/** The terminal event's place inside compressed bytes is unknown, so the whole chunk that brings it waits. */
+function observeEncodedStream(reader: StreamReader, capture: Capture, decoder: Transform): Observation {
+  let terminal = false;
+  let broken = false;
+  decoder.on('data', (decoded: Buffer) => {
+    if (reader.push(decoded) !== -1) terminal = true;
+  });
+  decoder.on('error', () => {
+    broken = true;
+  });
+  return {
+    capture,
+    streamed: true,
+    push(chunk, done) {
+      capture.push(chunk);
+      if (broken) return done(chunk.length);
+      let answered = false;
+      const answer = () => {
+        if (answered) return;
+        answered = true;
+        decoder.off('error', answer);
+        done(terminal ? 0 : chunk.length);
+      };
+      decoder.once('error', answer);
+      decoder.write(chunk, answer);
+    },
+    end() {
+      decoder.destroy();
+      return reader.end();
+    },
+  };
+}
+
+function openDecoder(encoding: string): Transform | null {
+  if (encoding === 'gzip' || encoding === 'x-gzip') return createGunzip();
+  if (encoding === 'deflate') return createInflate();
+  if (encoding === 'br') return createBrotliDecompress();
+  return null;
+}
+
+function decodeWhole(bytes: Buffer, encoding: string, maxOutputLength: number): Uint8Array | null {
+  if (encoding === 'identity' || encoding === '') return bytes;
+  try {
+    if (encoding === 'gzip' || encoding === 'x-gzip') return gunzipSync(bytes, { maxOutputLength });
+    if (encoding === 'deflate') return inflateSync(bytes, { maxOutputLength });
+    if (encoding === 'br') return brotliDecompressSync(bytes, { maxOutputLength });
+  } catch {
+    // A body the provider encoded wrongly is the caller's to judge; here its usage is unknown and the run is marked.
+  }
+  return null;
+}

@@ -1,0 +1,121 @@
+import type { KeyHasher } from '../../policy/access/index.ts';
+import type { HocError } from '../../storage/schema/errors.ts';
+import type { Frame } from '../../storage/schema/record.ts';
+import type { ReserveReply, ReserveRequest, SettleRequest } from '../../storage/schema/reservation.ts';
+import type { RunStatus, Stage, Verdict } from '../../storage/schema/run.ts';
+import type { ProviderEntry } from '../../storage/schema/snapshot.ts';
+import type { CompiledSnapshot } from './snapshot.ts';
+
+/** Time, ids and randomness: owned here so that tests can hold them still. */
+export interface ClockPort {
+  /** Unix milliseconds. */
+  nowMs(): number;
+  /** Monotonic microseconds. */
+  nowUs(): number;
+}
+
+export interface IdPort {
+  /** UUIDv7. */
+  runId(): string;
+  /** 16 random bytes, lower-case hex. */
+  salt(): string;
+}
+
+export interface ReservationPort {
+  reserve(request: ReserveRequest): Promise<ReserveReply>;
+  settle(requests: readonly SettleRequest[]): Promise<void>;
+}
+
+/** The write side of the spool. `append` is synchronous and throws HocError `spool_full`. */
+export interface SpoolPort {
+  readonly proxyId: string;
+  readonly epoch: number;
+  nextSeq(): number;
+  append(frame: Frame): void;
+  /** Whether a new run may begin; room for the records of open runs is kept back. */
+  accepts(): boolean;
+}
+
+export interface UpstreamRequest {
+  provider: ProviderEntry;
+  method: string;
+  /** Path and query below the provider's base URL, verbatim. */
+  path: string;
+  /** Names and values alternating. */
+  headers: string[];
+  body: Buffer | null;
+}
+
+export interface UpstreamHead {
+  status: number;
+  statusText: string;
+  /** Names and values alternating, as the provider sent them. */
+  headers: string[];
+}
+
+/** What an exchange tells. Exactly one of `onEnd` and `onError` comes last; nothing comes after `abort`. */
+export interface UpstreamListener {
+  onHead(head: UpstreamHead): void;
+  onData(chunk: Buffer): void;
+  onEnd(): void;
+  onError(error: HocError): void;
+}
+
+export interface UpstreamExchange {
+  pause(): void;
+  resume(): void;
+  abort(): void;
+}
+
+export interface UpstreamPort {
+  send(request: UpstreamRequest, listener: UpstreamListener): UpstreamExchange;
+}
+
+/** Provider credentials that this node has been given, by vault id and version. */
+export interface CredentialPort {
+  find(id: string, version: number): string | null;
+}
+
+/** What metrics need of a finished run. Labels are bounded: no caller text but model names that a price list knows. */
+export interface RunSummary {
+  tenant: string;
+  provider: string;
+  dialect: string;
+  model: string;
+  status: RunStatus;
+  verdict: Verdict;
+  refusalCode: string | null;
+  inputTokens: number;
+  outputTokens: number;
+  costNanoUsd: bigint;
+  latencyMs: number;
+  ttftMs: number | null;
+  count: number;
+  degraded: boolean;
+  /** Microseconds spent in each stage, for stages that ran. */
+  stageUs: readonly { stage: Stage; us: number }[];
+}
+
+export interface TelemetryPort {
+  runStarted(): void;
+  runFinished(summary: RunSummary): void;
+  limitUsed(tenant: string, limitId: string, ratio: number): void;
+  failed(what: string, error: unknown): void;
+}
+
+/** Everything the pipeline needs, joined in main.ts. */
+export interface Gate {
+  clock: ClockPort;
+  ids: IdPort;
+  hashKey: KeyHasher;
+  snapshot(): CompiledSnapshot | null;
+  /** Whether the snapshot could not be confirmed for longer than the proxy's tolerance. */
+  snapshotIsStale(): boolean;
+  reservations: ReservationPort;
+  spool: SpoolPort;
+  upstream: UpstreamPort;
+  credentials: CredentialPort;
+  telemetry: TelemetryPort;
+  settler: { add(tenant: string, runId: string, items: readonly { key: string; amount: bigint }[]): void };
+  limits: { maxBodyBytes: number; maxCaptureBytes: number; reservationMs: number };
+}

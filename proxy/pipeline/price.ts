@@ -1,0 +1,35 @@
+import { computeWorstCase, findPrice } from '../../policy/pricing/index.ts';
+import type { ModelPrice } from '../../storage/schema/snapshot.ts';
+import type { Gate } from './ports.ts';
+import { closeStage, type Identified, type PriceQuote, type Read, type Run } from './run.ts';
+
+/** Methods that carry no prompt: what they cost, if anything, is not bounded by a reservation. */
+const readOnlyMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Stage 4: what the run may cost at most. Refuses nothing: an unknown price is a fact that the limits judge. */
+export function price(gate: Gate, run: Run, identified: Identified, request: Read): PriceQuote {
+  const quote = computeQuote(run.startedAtMs, identified, request);
+  if (quote.price === null) run.marks.add('unpriced');
+  run.quote = quote;
+  closeStage(gate, run, 'price', quote.unboundedReason ?? 'ok');
+  return quote;
+}
+
+/** The worst case of the request as it stands: a pure function of its facts and the price document. */
+export function computeQuote(atMs: number, identified: Identified, request: Read): PriceQuote {
+  const { facts } = request;
+  if (readOnlyMethods.has(identified.route.method)) return { price: null, worstCaseNanoUsd: 0n, unboundedReason: null };
+  const found = facts.model === null ? null : findModel(atMs, identified, request, facts.model);
+  if (found === null) return { price: null, worstCaseNanoUsd: null, unboundedReason: 'unpriced' };
+  const worst = computeWorstCase(found, { inputTokens: facts.inputBoundTokens, outputTokens: facts.maxOutputTokens });
+  const unbounded = facts.unbounded !== null || worst.nanoUsd === null;
+  return { price: found, worstCaseNanoUsd: worst.nanoUsd, unboundedReason: unbounded ? 'unbounded' : null };
+}
+
+function findModel(atMs: number, identified: Identified, request: Read, model: string): ModelPrice | null {
+  const { provider, tenant } = identified;
+  if (provider.price_as !== null) return findPrice(tenant.prices, { list: provider.price_as, model, atMs });
+  const own = findPrice(tenant.prices, { list: provider.slug, model, atMs });
+  if (own !== null || request.dialect.vendor === null) return own;
+  return findPrice(tenant.prices, { list: request.dialect.vendor, model, atMs });
+}

@@ -1,0 +1,63 @@
+import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
+import { HocError } from '../../storage/schema/errors.ts';
+import { recognizeDialect } from '../dialects/index.ts';
+import { isName, readActor } from './caller-names.ts';
+import type { Gate } from './ports.ts';
+import { closeStage, type Identified, isRefusal, type Read, type Refusal, type Run, refuse } from './run.ts';
+
+/**
+ * Stage 2: the body, read once, and the dialect's neutral facts of it.
+ *
+ * A body that is not JSON is forwarded as it is and read as `opaque`. Refuses (400) a body above the proxy's size, one
+ * that breaks off, and one whose `Content-Encoding` cannot be undone: what cannot be read cannot be governed.
+ */
+export async function read(gate: Gate, run: Run, identified: Identified): Promise<Read | Refusal> {
+  const result = await readBody(gate, run, identified);
+  closeStage(gate, run, 'read', isRefusal(result) ? `refused:${result.code}` : result.dialect.id);
+  return result;
+}
+
+async function readBody(gate: Gate, run: Run, identified: Identified): Promise<Read | Refusal> {
+  try {
+    const body = await run.call.readBody(gate.limits.maxBodyBytes);
+    const bytes = decodeBody(body, identified.headers.contentEncoding, gate.limits.maxBodyBytes);
+    const parsed = parseJson(bytes, identified.headers.contentType);
+    const route = identified.route;
+    const dialect = recognizeDialect({ route, body: parsed, allowed: identified.provider.dialects });
+    const facts = dialect.readRequest({ route, body: parsed, bytes });
+    if (run.actor === null && facts.bodyActor !== null && isName(facts.bodyActor)) {
+      run.actor = readActor(facts.bodyActor, 'inferred');
+    }
+    return { dialect, facts, body };
+  } catch (error) {
+    if (error instanceof HocError && error.code === 'request_invalid') return refuse('request_invalid', error.publicMessage);
+    throw error;
+  }
+}
+
+function decodeBody(body: Buffer, encoding: string | null, maxOutputLength: number): Buffer {
+  const name = encoding?.trim().toLowerCase() ?? 'identity';
+  if (name === 'identity' || name === '' || body.length === 0) return body;
+  try {
+    if (name === 'gzip' || name === 'x-gzip') return gunzipSync(body, { maxOutputLength });
+    if (name === 'deflate') return inflateSync(body, { maxOutputLength });
+    if (name === 'br') return brotliDecompressSync(body, { maxOutputLength });
+  } catch (cause) {
+    const publicMessage = `The body is not valid ${name}, or too large once decoded.`;
+    throw new HocError({ code: 'request_invalid', publicMessage, cause });
+  }
+  throw new HocError({
+    code: 'request_invalid',
+    publicMessage: 'This Content-Encoding cannot be read here; send the body plain, or as gzip, deflate or br.',
+  });
+}
+
+function parseJson(bytes: Buffer, contentType: string | null): unknown {
+  if (bytes.length === 0 || contentType?.toLowerCase().startsWith('multipart/')) return undefined;
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    // Not JSON is not an error here: the provider judges its own format, and the run is governed as `opaque`.
+    return undefined;
+  }
+}

@@ -1,0 +1,136 @@
+import type { CompiledLimit, ReservationPlan } from '../../policy/limits/index.ts';
+import type { DecisionContext, Decision } from '../../storage/schema/decision.ts';
+import type { RefusalCode } from '../../storage/schema/errors.ts';
+import type { Commitments, OpenValues } from '../../storage/schema/record.ts';
+import type { Reading } from '../../storage/schema/reservation.ts';
+import type { Actor, RunEvent, RunMark, Stage } from '../../storage/schema/run.ts';
+import type { KeyEntry, ModelPrice, ProviderEntry } from '../../storage/schema/snapshot.ts';
+import type { Dialect, RequestFacts, RouteShape } from '../dialects/dialect.ts';
+import type { InboundCall } from './call.ts';
+import type { CallerHeaders } from './headers.ts';
+import type { Gate } from './ports.ts';
+import type { CompiledTenant } from './snapshot.ts';
+
+/** A decision with the context it was made on and both digests. */
+export interface DecisionRecord {
+  decision: Decision;
+  context: DecisionContext;
+  /** Canonical JSON of the context: what its digest and its commitment are taken over. */
+  contextJson: string;
+  contextDigest: string;
+  decisionDigest: string;
+}
+
+/** Who calls, on what terms, and where to: the permit of every later stage. */
+export interface Identified {
+  tenant: CompiledTenant;
+  key: KeyEntry;
+  provider: ProviderEntry;
+  route: RouteShape;
+  /** Path and query below the provider's base URL; a HOC key in the query is taken out. */
+  upstreamPath: string;
+  headers: CallerHeaders;
+  /** Lower-case names of the headers that held the HOC key and must not pass upstream. */
+  keyPlaces: readonly string[];
+}
+
+/** The request as the dialect reads it. */
+export interface Read {
+  dialect: Dialect;
+  facts: RequestFacts;
+  /** Body verbatim. */
+  body: Buffer;
+}
+
+/** What the run may cost at most. */
+export interface PriceQuote {
+  price: ModelPrice | null;
+  worstCaseNanoUsd: bigint | null;
+  /** Why there is no bound; null where there is one. */
+  unboundedReason: 'unpriced' | 'unbounded' | null;
+}
+
+export interface Reserved {
+  plan: ReservationPlan | null;
+  readings: readonly Reading[];
+  limits: readonly CompiledLimit[];
+}
+
+/** Commitments made before the wire, repeated in `finish`, and the values they commit to. */
+export interface Sealed {
+  commitments: Commitments;
+  open: OpenValues;
+}
+
+/** One run on its way through the pipeline, with what is known of it so far. */
+export interface Run {
+  readonly id: string;
+  readonly call: InboundCall;
+  readonly startedAtMs: number;
+  readonly startedUs: number;
+  lastUs: number;
+  readonly events: RunEvent[];
+  readonly stageUs: { stage: Stage; us: number }[];
+  readonly marks: Set<RunMark>;
+  actor: Actor | null;
+  session: string | null;
+  tags: Record<string, string>;
+  identified: Identified | null;
+  /** Known even where the run is refused before it is identified. */
+  suspect: { tenant: string; keyId: string } | null;
+  read: Read | null;
+  decided: DecisionRecord | null;
+  quote: PriceQuote | null;
+  reserved: Reserved | null;
+  sealed: Sealed | null;
+}
+
+/** A stage's refusal: the run goes straight to `finish`. `owner` as in `decided_by`. */
+export interface Refusal {
+  kind: 'refusal';
+  code: RefusalCode;
+  message: string;
+  owner: string | null;
+  retryAfterMs: number | null;
+}
+
+/** Opens a run. From here on it ends with exactly one finish record. */
+export function openRun(gate: Gate, call: InboundCall): Run {
+  const startedUs = gate.clock.nowUs();
+  return {
+    id: gate.ids.runId(),
+    call,
+    startedAtMs: gate.clock.nowMs(),
+    startedUs,
+    lastUs: startedUs,
+    events: [],
+    stageUs: [],
+    marks: new Set(),
+    actor: null,
+    session: null,
+    tags: {},
+    identified: null,
+    suspect: null,
+    read: null,
+    decided: null,
+    quote: null,
+    reserved: null,
+    sealed: null,
+  };
+}
+
+/** Closes a stage with its one event. `detail` is a closed word, never caller text. */
+export function closeStage(gate: Gate, run: Run, stage: Stage, detail = 'ok'): void {
+  const nowUs = gate.clock.nowUs();
+  run.events.push({ stage, at_us: Math.max(0, Math.round(nowUs - run.startedUs)), detail });
+  run.stageUs.push({ stage, us: nowUs - run.lastUs });
+  run.lastUs = nowUs;
+}
+
+export function refuse(code: RefusalCode, message: string, owner: string | null = null): Refusal {
+  return { kind: 'refusal', code, message, owner, retryAfterMs: null };
+}
+
+export function isRefusal(value: object): value is Refusal {
+  return 'kind' in value && value.kind === 'refusal';
+}

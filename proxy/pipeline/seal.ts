@@ -1,0 +1,41 @@
+import { canonicalJson, commit } from '../../policy/evidence/index.ts';
+import type { Commitments, OpenValues } from '../../storage/schema/record.ts';
+import type { IdPort } from './ports.ts';
+import type { Run, Sealed } from './run.ts';
+
+/**
+ * Commits to a run's erasable values: actor, session, tags, the recorded context and the request body.
+ *
+ * Each value has a salt of its own, so that opening or erasing one says nothing about another.
+ */
+export function sealRun(ids: IdPort, run: Run): Sealed {
+  const commitments: Commitments = { actor: null, session: null, tags: null, context: null, request: null, response: null };
+  const open: OpenValues = {};
+  if (run.actor !== null) {
+    const salt = ids.salt();
+    open.actor = { salt, ...run.actor };
+    commitments.actor = commit(salt, canonicalJson(run.actor));
+  }
+  if (run.session !== null) {
+    const salt = ids.salt();
+    open.session = { salt, id: run.session };
+    commitments.session = commit(salt, run.session);
+  }
+  if (Object.keys(run.tags).length > 0) {
+    const salt = ids.salt();
+    open.tags = { salt, values: run.tags };
+    commitments.tags = commit(salt, canonicalJson(run.tags));
+  }
+  if (run.decided !== null) {
+    const salt = ids.salt();
+    open.context = { salt, value: run.decided.context, digest: run.decided.contextDigest };
+    open.decision = run.decided.decision;
+    commitments.context = commit(salt, run.decided.contextJson);
+  }
+  if (run.read !== null && run.read.body.length > 0) {
+    const salt = ids.salt();
+    open.request_salt = salt;
+    commitments.request = commit(salt, run.read.body);
+  }
+  return { commitments, open };
+}

@@ -1,0 +1,156 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { RunSummary, TelemetryPort } from './pipeline/ports.ts';
+
+const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+const stageBuckets = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1];
+/** Stages whose time is the provider's, not ours. */
+const foreignStages = new Set(['forward', 'observe']);
+
+export interface ProxyTelemetry extends TelemetryPort {
+  registry: Registry;
+  manifestSequence: Gauge;
+  degraded(mode: string, on: boolean): void;
+}
+
+/** What main.ts lets the metrics read at scrape time. */
+export interface TelemetryProbes {
+  spool(): { bytes: number; oldestAgeSeconds: number };
+  snapshotAgeSeconds(): number;
+}
+
+/**
+ * The data plane's metrics, for Prometheus.
+ *
+ * Labels are bounded: tenant, provider and dialect come from the configuration, model only where a price list knows it,
+ * everything else from closed lists. No caller text, key or prompt ever becomes a label.
+ */
+export function createTelemetry(probes: TelemetryProbes, onFailure: (what: string, error: unknown) => void): ProxyTelemetry {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const started = new Counter({ name: 'hoc_runs_started_total', help: 'Runs accepted', registers });
+  const open = new Gauge({ name: 'hoc_runs_open', help: 'Runs on their way through the pipeline', registers });
+  const runs = new Counter({
+    name: 'hoc_runs_total',
+    help: 'Runs that reached a terminal status',
+    labelNames: ['tenant', 'provider', 'dialect', 'model', 'status'],
+    registers,
+  });
+  const decisions = new Counter({
+    name: 'hoc_decisions_total',
+    help: 'Decisions by verdict, and by refusal code where one refused',
+    labelNames: ['tenant', 'verdict', 'code'],
+    registers,
+  });
+  const tokens = new Counter({
+    name: 'hoc_tokens_total',
+    help: 'Tokens as providers reported them',
+    labelNames: ['tenant', 'provider', 'model', 'direction'],
+    registers,
+  });
+  const cost = new Counter({
+    name: 'hoc_cost_nano_usd_total',
+    help: 'Settled cost in nano-USD (1 USD = 1e9)',
+    labelNames: ['tenant', 'provider', 'model'],
+    registers,
+  });
+  const latency = new Histogram({
+    name: 'hoc_run_duration_seconds',
+    help: 'Accepted request to terminal record',
+    labelNames: ['provider', 'status'],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const firstToken = new Histogram({
+    name: 'hoc_time_to_first_token_seconds',
+    help: 'Accepted request to first body byte of the answer',
+    labelNames: ['provider'],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const overhead = new Histogram({
+    name: 'hoc_stage_duration_seconds',
+    help: "Time the proxy's own stages took",
+    labelNames: ['stage'],
+    buckets: stageBuckets,
+    registers,
+  });
+  const limitUse = new Gauge({
+    name: 'hoc_limit_use_ratio',
+    help: 'Used and reserved against the ceiling at the last run; the fullest subject of the limit may differ',
+    labelNames: ['tenant', 'limit'],
+    registers,
+  });
+  const degradedRuns = new Counter({ name: 'hoc_degraded_runs_total', help: 'Runs decided without counters', registers });
+  const degradedMode = new Gauge({
+    name: 'hoc_degraded',
+    help: '1 while a part works in its degraded mode',
+    labelNames: ['mode'],
+    registers,
+  });
+  const failures = new Counter({
+    name: 'hoc_proxy_failures_total',
+    help: 'Faults of the proxy itself',
+    labelNames: ['what'],
+    registers,
+  });
+  const manifestSequence = new Gauge({ name: 'hoc_manifest_sequence', help: 'Sequence of the manifest in force', registers });
+  registerProbes(probes, registers);
+
+  return {
+    registry,
+    manifestSequence,
+    degraded: (mode, on) => degradedMode.set({ mode }, on ? 1 : 0),
+    runStarted() {
+      started.inc();
+      open.inc();
+    },
+    runFinished(run: RunSummary) {
+      const { tenant, provider, dialect, model } = run;
+      open.dec(run.count);
+      runs.inc({ tenant, provider, dialect, model, status: run.status }, run.count);
+      decisions.inc({ tenant, verdict: run.verdict, code: run.refusalCode ?? '' }, run.count);
+      if (run.inputTokens > 0) tokens.inc({ tenant, provider, model, direction: 'input' }, run.inputTokens);
+      if (run.outputTokens > 0) tokens.inc({ tenant, provider, model, direction: 'output' }, run.outputTokens);
+      if (run.costNanoUsd > 0n) cost.inc({ tenant, provider, model }, Number(run.costNanoUsd));
+      latency.observe({ provider, status: run.status }, run.latencyMs / 1000);
+      if (run.ttftMs !== null) firstToken.observe({ provider }, run.ttftMs / 1000);
+      if (run.degraded) degradedRuns.inc();
+      for (const { stage, us } of run.stageUs) {
+        if (!foreignStages.has(stage)) overhead.observe({ stage }, us / 1_000_000);
+      }
+    },
+    limitUsed: (tenant, limit, ratio) => limitUse.set({ tenant, limit }, ratio),
+    failed(what, error) {
+      failures.inc({ what });
+      onFailure(what, error);
+    },
+  };
+}
+
+function registerProbes(probes: TelemetryProbes, registers: Registry[]): void {
+  new Gauge({
+    name: 'hoc_spool_bytes',
+    help: 'Bytes in the spool that are not yet acknowledged by ClickHouse',
+    registers,
+    collect() {
+      this.set(probes.spool().bytes);
+    },
+  });
+  new Gauge({
+    name: 'hoc_spool_age_seconds',
+    help: 'Age of the oldest segment in the spool',
+    registers,
+    collect() {
+      this.set(probes.spool().oldestAgeSeconds);
+    },
+  });
+  new Gauge({
+    name: 'hoc_snapshot_age_seconds',
+    help: 'Seconds since control last confirmed the snapshot in force; -1 before the first time',
+    registers,
+    collect() {
+      this.set(probes.snapshotAgeSeconds());
+    },
+  });
+}

@@ -1,0 +1,43 @@
+import type {
+  ApiKeyRow,
+  AuditEntryRow,
+  AuditOpenValuesRow,
+  BatchSealRow,
+  CredentialRow,
+  DocumentRow,
+  LimitRow,
+  ManifestRow,
+  NodeRow,
+  PolicyRow,
+  ProviderRow,
+  ServiceTokenRow,
+  SettingRow,
+  SubTenantStateRow,
+  TenantRow,
+} from '../schema/control.ts';
+
+/** Last sequence given out in each log; its row lock is what makes sequences gapless. */
+export interface AuditHeadRow {
+  tenant: string;
+  sequence: number;
+}
+
+/** Tables of control's database, by name. */
+export interface ControlTables {
+  tenants: TenantRow;
+  sub_tenants: SubTenantStateRow;
+  providers: ProviderRow;
+  credentials: CredentialRow;
+  api_keys: ApiKeyRow;
+  policies: PolicyRow;
+  limits: LimitRow;
+  documents: DocumentRow;
+  manifests: ManifestRow;
+  nodes: NodeRow;
+  service_tokens: ServiceTokenRow;
+  audit_heads: AuditHeadRow;
+  audit_entries: AuditEntryRow;
+  audit_open_values: AuditOpenValuesRow;
+  batch_seals: BatchSealRow;
+  settings: SettingRow;
+}

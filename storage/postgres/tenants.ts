@@ -1,0 +1,111 @@
+import type { ProviderRow, SubTenantStateRow, TenantObjects, TenantRow } from '../schema/control.ts';
+import type { Executor } from './connect.ts';
+
+/** The tenant of that slug in any state, or null. */
+export async function readTenant(db: Executor, slug: string): Promise<TenantRow | null> {
+  return (await db.selectFrom('tenants').selectAll().where('slug', '=', slug).executeTakeFirst()) ?? null;
+}
+
+/** Every tenant in any state, sorted by slug. */
+export async function readTenants(db: Executor): Promise<TenantRow[]> {
+  return db.selectFrom('tenants').selectAll().orderBy('slug').execute();
+}
+
+/** Adds a tenant; fails with a conflict where the slug exists. */
+export async function insertTenant(db: Executor, row: TenantRow): Promise<void> {
+  await db.insertInto('tenants').values(row).execute();
+}
+
+/** Changes columns of a tenant; the slug is its identity and never changes. */
+export async function updateTenant(db: Executor, slug: string, set: Partial<Omit<TenantRow, 'slug'>>): Promise<void> {
+  await db.updateTable('tenants').set(set).where('slug', '=', slug).execute();
+}
+
+/** Adds a sub-tenant, or replaces its parent and owner. */
+export async function saveSubTenant(db: Executor, row: SubTenantStateRow): Promise<void> {
+  await db
+    .insertInto('sub_tenants')
+    .values(row)
+    .onConflict((clash) => clash.columns(['tenant', 'slug']).doUpdateSet({ parent: row.parent, owner: row.owner }))
+    .execute();
+}
+
+/** Removes a sub-tenant; its past lives on in the audit log. */
+export async function deleteSubTenant(db: Executor, tenant: string, slug: string): Promise<void> {
+  await db.deleteFrom('sub_tenants').where('tenant', '=', tenant).where('slug', '=', slug).execute();
+}
+
+/** Adds a provider, or replaces its definition and owner. */
+export async function saveProvider(db: Executor, row: ProviderRow): Promise<void> {
+  const set = { definition: row.definition, owner: row.owner };
+  await db
+    .insertInto('providers')
+    .values(row)
+    .onConflict((clash) => clash.columns(['tenant', 'slug']).doUpdateSet(set))
+    .execute();
+}
+
+/** Removes a provider; its past lives on in the audit log. */
+export async function deleteProvider(db: Executor, tenant: string, slug: string): Promise<void> {
+  await db.deleteFrom('providers').where('tenant', '=', tenant).where('slug', '=', slug).execute();
+}
+
+/**
+ * The live state of the named tenants, sorted by slug: keys that are live or listed, versions that are not retired,
+ * credentials that still have an envelope. Unknown slugs are left out. One statement a table, however many tenants.
+ */
+export async function readTenantObjects(db: Executor, slugs: readonly string[]): Promise<TenantObjects[]> {
+  if (slugs.length === 0) return [];
+  const tenants = await db.selectFrom('tenants').selectAll().where('slug', 'in', slugs).orderBy('slug').execute();
+  const subTenants = group(
+    await db.selectFrom('sub_tenants').selectAll().where('tenant', 'in', slugs).orderBy('slug').execute(),
+  );
+  const providers = group(
+    await db.selectFrom('providers').selectAll().where('tenant', 'in', slugs).orderBy('slug').execute(),
+  );
+  const credentials = group(
+    await db
+      .selectFrom('credentials')
+      .selectAll()
+      .where('tenant', 'in', slugs)
+      .where('envelope', 'is not', null)
+      .orderBy('id')
+      .orderBy('version')
+      .execute(),
+  );
+  const keys = group(
+    await db.selectFrom('api_keys').selectAll().where('tenant', 'in', slugs).where('listed', '=', true).orderBy('id').execute(),
+  );
+  const policies = group(
+    await db
+      .selectFrom('policies')
+      .selectAll()
+      .where('tenant', 'in', slugs)
+      .where('state', '<>', 'retired')
+      .orderBy('id')
+      .orderBy('version')
+      .execute(),
+  );
+  const limits = group(
+    await db.selectFrom('limits').selectAll().where('tenant', 'in', slugs).where('state', '=', 'active').orderBy('id').execute(),
+  );
+  return tenants.map((tenant) => ({
+    tenant,
+    sub_tenants: subTenants.get(tenant.slug) ?? [],
+    providers: providers.get(tenant.slug) ?? [],
+    credentials: credentials.get(tenant.slug) ?? [],
+    keys: keys.get(tenant.slug) ?? [],
+    policies: policies.get(tenant.slug) ?? [],
+    limits: limits.get(tenant.slug) ?? [],
+  }));
+}
+
+function group<Row extends { tenant: string }>(rows: readonly Row[]): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const list = groups.get(row.tenant);
+    if (list === undefined) groups.set(row.tenant, [row]);
+    else list.push(row);
+  }
+  return groups;
+}

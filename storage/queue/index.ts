@@ -1,0 +1,1 @@
+export { createQueue, createWorker, type JobQueue, type JobWorker, type QueuedJob } from './queue.ts';

@@ -1,0 +1,147 @@
+import type { Decision, DecisionContext } from './decision.ts';
+import type { ActorSource, Outcome, Proximity, RunEvent, RunMark, RunStatus, Usage, UsageSource, Verdict } from './run.ts';
+import type { ActorType, Sha256Hex } from './snapshot.ts';
+
+/**
+ * Sealed records. A record's `raw` is canonical JSON; its leaf hash is SHA-256(0x00 || raw) as in RFC 6962, so the bytes
+ * a later Merkle tree takes are fixed from the first day. Personal values are not in `raw`: it holds commitments,
+ * SHA-256(salt || value), and the values travel beside it in `OpenValues`, where they can be erased.
+ *
+ * Every record carries `proxy_id`, `proxy_epoch` and a `proxy_seq` that is gapless within the epoch, over all kinds.
+ */
+interface RecordHead {
+  v: 1;
+  proxy_id: string;
+  proxy_epoch: number;
+  proxy_seq: number;
+  /** Tenant slug; the empty string where no tenant could be identified (platform log). */
+  tenant: string;
+  at_ms: number;
+}
+
+/** Commitments to values that can be erased; null where there is no value. Lower-case hex. */
+export interface Commitments {
+  actor: Sha256Hex | null;
+  session: Sha256Hex | null;
+  tags: Sha256Hex | null;
+  context: Sha256Hex | null;
+  request: Sha256Hex | null;
+  response: Sha256Hex | null;
+}
+
+/** Written before a byte goes upstream. */
+export interface IntentRecord extends RecordHead {
+  kind: 'intent';
+  run_id: string;
+  sub_tenant: string | null;
+  key_id: string | null;
+  provider: string;
+  dialect: string;
+  model: string | null;
+  method: string;
+  route: string;
+  streamed: boolean;
+  snapshot_id: Sha256Hex;
+  decision_digest: Sha256Hex;
+  verdict: Verdict;
+  decided_by: string | null;
+  reserved_nano_usd: string | null;
+  estimated_input_tokens: number | null;
+  estimated_output_tokens: number | null;
+  commitments: Commitments;
+}
+
+/** The terminal state of a run, or of `count` collapsed refusals. Stands alone: it repeats what the intent said. */
+export interface FinishRecord extends RecordHead {
+  kind: 'finish';
+  run_id: string;
+  sub_tenant: string | null;
+  key_id: string | null;
+  provider: string | null;
+  dialect: string | null;
+  model: string | null;
+  method: string;
+  route: string;
+  streamed: boolean;
+  status: Exclude<RunStatus, 'running'>;
+  outcome: Outcome;
+  proximity: Proximity;
+  verdict: Verdict;
+  decided_by: string | null;
+  refusal_code: string | null;
+  reason: string | null;
+  http_status: number | null;
+  usage: Usage;
+  usage_source: UsageSource;
+  cost_nano_usd: string | null;
+  reserved_nano_usd: string | null;
+  estimated_input_tokens: number | null;
+  estimated_output_tokens: number | null;
+  latency_ms: number;
+  ttft_ms: number | null;
+  snapshot_id: Sha256Hex | null;
+  decision_digest: Sha256Hex | null;
+  altered: boolean;
+  started_at: number;
+  ended_at: number;
+  count: number;
+  marks: readonly RunMark[];
+  events: readonly RunEvent[];
+  request_bytes: number;
+  response_bytes: number;
+  commitments: Commitments;
+}
+
+/** Runs of one tenant whose reservations the proxy has settled itself; the shipper settles all others. */
+export interface SettledRecord extends RecordHead {
+  kind: 'settled';
+  runs: readonly string[];
+}
+
+export type SealedRecord = IntentRecord | FinishRecord | SettledRecord;
+
+/** What one reservation item comes to at the end: `key` as in `ReservationItem`, `amount` a decimal integer. */
+export interface SettleItem {
+  key: string;
+  amount: string;
+}
+
+/** The erasable values of a record, each with the salt (16 random bytes, hex) of its commitment. */
+export interface OpenValues {
+  actor?: { salt: string; type: ActorType; id: string; source: ActorSource };
+  session?: { salt: string; id: string };
+  tags?: { salt: string; values: Readonly<Record<string, string>> };
+  context?: { salt: string; value: DecisionContext; digest: Sha256Hex };
+  /** Decision details for the explanation; derives from context and snapshot, so it carries no salt of its own. */
+  decision?: Decision;
+  /** Salts of the payload commitments; the payload bytes are in frames of their own. */
+  request_salt?: string;
+  response_salt?: string;
+  /** Amounts to settle. For the shipper only, never stored: counter keys can hold an actor's id. */
+  settle?: readonly SettleItem[];
+}
+
+/** Bytes a payload commitment covers: the whole body as sent by the caller or received from the provider. */
+export interface PayloadHead {
+  run_id: string;
+  tenant: string;
+  part: 'request' | 'response';
+  content_type: string | null;
+  content_encoding: string | null;
+  /** Bytes of the whole body; `stored_bytes` of them follow (fewer where the size cap cut it). */
+  whole_bytes: number;
+  stored_bytes: number;
+}
+
+/** Kinds of spool frames. Records carry `head` = raw (canonical JSON) and `tail` = OpenValues (JSON, may be empty). */
+export const frameKinds = { record: 1, payload: 2, mark: 3 } as const;
+export type FrameKind = keyof typeof frameKinds;
+
+/** One spool frame. For `payload`, `head` is PayloadHead as JSON and `tail` the stored bytes. */
+export interface Frame {
+  kind: FrameKind;
+  /** proxy_seq of a record frame, 0 for payload frames. */
+  seq: number;
+  head: Buffer;
+  tail: Buffer;
+}

@@ -1,0 +1,224 @@
+/**
+ * The documents a proxy decides with. Every document is canonical JSON (RFC 8785), named by the SHA-256 of its bytes, so
+ * the field names here are what is hashed: they change only together with `v`. Money is a decimal string of nano-USD.
+ */
+export type Sha256Hex = string;
+
+export type ActorType = 'human' | 'service' | 'system';
+
+export type CaptureMode = 'full' | 'redacted' | 'metadata';
+
+/** When Redis cannot answer: refuse the run, let it pass marked, or (request rates only) count on this proxy alone. */
+export type RedisDownMode = 'refuse' | 'allow';
+
+/** Where a provider's credential comes from. The secret itself is never in a snapshot. */
+export type CredentialReference =
+  | { kind: 'passthrough' }
+  | { kind: 'vault'; id: string; version: number };
+
+export interface ProviderEntry {
+  slug: string;
+  base_url: string;
+  /** `auto`, or the only dialects that may be recognised on this provider. */
+  dialects: 'auto' | readonly string[];
+  credential: CredentialReference;
+  ask_usage: 'never' | 'auto' | 'always';
+  allow_private: boolean;
+  /** Price list to use; null means the slug's own list, else the dialect's vendor. */
+  price_as: string | null;
+  /** Headers added to every request to this provider. Never secrets. */
+  headers: Readonly<Record<string, string>>;
+  connect_timeout_ms: number;
+  /** Longest wait for the first byte of the answer's head. */
+  headers_timeout_ms: number;
+  /** Longest silence between two chunks of the answer's body. */
+  idle_timeout_ms: number;
+}
+
+export type PolicyPhase = 'request' | 'admit' | 'response' | 'stream';
+export type PolicyMode = 'enforce' | 'shadow';
+export type PolicyOnError = 'deny' | 'allow';
+
+/** What a policy does where its condition holds. Skeleton actions; `modify` and `hold` join with the policy language. */
+export type PolicyAction =
+  | { action: 'deny'; reason: string }
+  | { action: 'warn'; reason: string }
+  | { action: 'tag'; tags: Readonly<Record<string, string>> };
+
+/** Narrows a policy or limit to some runs; every named field must match. Absent fields match everything. */
+export interface Scope {
+  sub_tenant?: string;
+  key?: string;
+  actor?: string;
+  provider?: string;
+  model?: string;
+  route?: string;
+  /** `name=value`, or `name` for any value. */
+  tag?: string;
+}
+
+export interface PolicyEntry {
+  id: string;
+  version: number;
+  phase: PolicyPhase;
+  mode: PolicyMode;
+  scope: Scope;
+  /** JSON-logic condition over the facts of the phase. */
+  when: unknown;
+  then: PolicyAction;
+  on_error: PolicyOnError;
+}
+
+export type LimitKind = 'requests' | 'tokens' | 'concurrency' | 'money' | 'cap';
+
+/** How a limit is split: one counter for each distinct value. `tag:<name>` splits by that tag's value. */
+export type LimitDimension = 'subTenant' | 'key' | 'actor' | 'model' | 'provider' | `tag:${string}`;
+
+export interface LimitEntry {
+  id: string;
+  kind: LimitKind;
+  /** Decimal integer: requests, tokens or nano-USD by kind. */
+  ceiling: string;
+  /** `<n>m`, `<n>h`, `<n>d`, `<n>w` or `<n>mo`. A rolling `1mo` is 30 days; a calendar one is the UTC month. */
+  window: string;
+  align: 'calendar' | 'rolling';
+  by: readonly LimitDimension[];
+  match: Scope;
+  /** Percent of the ceiling from which a run counts as near. */
+  near: number;
+  /** Money only: what to do where facts do not bound the cost. */
+  unbounded: 'refuse' | { ceiling_nano_usd: string };
+  /** Money only: what to do where no price is known. */
+  unpriced: 'refuse' | { ceiling_nano_usd: string };
+  when_redis_is_down: RedisDownMode;
+}
+
+export interface SubTenantEntry {
+  slug: string;
+  /** Slug of the parent sub-tenant, or null directly under the tenant. */
+  parent: string | null;
+}
+
+/** Everything one tenant's proxy decides with, except keys and prices. Arrays are sorted by slug or id (UTF-8 bytes). */
+export interface PolicyDocument {
+  v: 1;
+  kind: 'policy';
+  tenant: string;
+  state: 'active' | 'suspended';
+  capture: CaptureMode;
+  sub_tenants: readonly SubTenantEntry[];
+  providers: readonly ProviderEntry[];
+  policies: readonly PolicyEntry[];
+  limits: readonly LimitEntry[];
+}
+
+export interface KeyEntry {
+  /** Public id, e.g. `key_9f2c81d0a4b7`. Shown everywhere; not secret. */
+  id: string;
+  name: string;
+  /** HMAC-SHA256 of the secret under HOC_KEY_HASH_SECRET, lower-case hex. */
+  hash: string;
+  sub_tenant: string | null;
+  /** The only provider this key may call; null means all. */
+  provider: string | null;
+  /** Default actor as `user-a` or `service:x`; null means none. */
+  actor: string | null;
+  /** Unix milliseconds, or null for no expiry. */
+  expires_at_ms: number | null;
+  /** Revoked keys stay listed, so that a refusal can name the key that was used. */
+  state: 'active' | 'frozen' | 'revoked';
+}
+
+export interface KeyDocument {
+  v: 1;
+  kind: 'keys';
+  tenant: string;
+  keys: readonly KeyEntry[];
+}
+
+/** Prices of one unit in nano-USD per million units (tokens). 0.15 USD per million tokens is "150000000". */
+export interface PriceRates {
+  input: string | null;
+  output: string | null;
+  cached_input: string | null;
+  cache_write: string | null;
+}
+
+/** A rate that applies to the whole call once its input passes `above_input_tokens`. Sorted ascending; 0 first. */
+export interface PriceTier {
+  above_input_tokens: number;
+  rates: PriceRates;
+}
+
+export interface ModelPrice {
+  /** Exact model id, lower case. */
+  id: string;
+  /** Other names of this model, lower case: exact ids, or prefixes written with a trailing `*`. */
+  aliases: readonly string[];
+  tiers: readonly PriceTier[];
+  /** Largest output the model can produce, in tokens; null when unknown. */
+  max_output_tokens: number | null;
+  /** Largest input plus output, in tokens; null when unknown. */
+  context_tokens: number | null;
+  /** Unix ms from which this entry is valid; null since ever. A later valid entry of the same id wins. */
+  valid_from_ms: number | null;
+}
+
+export interface PriceList {
+  /** Name of the list, e.g. `openai`; providers point here through `price_as`. */
+  vendor: string;
+  models: readonly ModelPrice[];
+}
+
+export interface PriceDocument {
+  v: 1;
+  kind: 'prices';
+  /** Where the figures come from, e.g. `@pydantic/genai-prices 0.1.8`. */
+  source: string;
+  lists: readonly PriceList[];
+}
+
+export type SnapshotDocument = PolicyDocument | KeyDocument | PriceDocument;
+
+export interface ManifestTenant {
+  tenant: string;
+  policy: Sha256Hex;
+  keys: Sha256Hex;
+}
+
+/** What is in force, signed by control. Its id is the SHA-256 of its canonical bytes and enters no digest. */
+export interface Manifest {
+  v: 1;
+  kind: 'manifest';
+  /** Grows by one with every manifest; a proxy never goes back to a lower one. */
+  sequence: number;
+  issued_at_ms: number;
+  prices: Sha256Hex;
+  tenants: readonly ManifestTenant[];
+  /** Proxies alive when this was issued; the divisor of local shares. */
+  proxies: number;
+  /** Changes whenever any sealed credential changes, so that proxies fetch theirs again. */
+  credentials_version: number;
+}
+
+/** The wire form of a manifest: exact bytes and an Ed25519 signature over them, base64. */
+export interface SignedManifest {
+  id: Sha256Hex;
+  manifest: string;
+  signature: string;
+}
+
+/** Provider credentials sealed to one node's X25519 key; see storage/vault. */
+export interface SealedCredentials {
+  node_id: string;
+  version: number;
+  ephemeral_public_key: string;
+  nonce: string;
+  ciphertext: string;
+}
+
+/** What `SealedCredentials` opens to: credential id and version to the secret. */
+export interface CredentialDocument {
+  version: number;
+  credentials: readonly { id: string; version: number; secret: string }[];
+}

@@ -1,0 +1,2 @@
+export { openSecret, readMasterKey, sealSecret } from './envelope.ts';
+export { createNodeKey, type NodeKey, openAtNode, readNodePublicKey, sealToNode } from './node-key.ts';
