@@ -23,7 +23,10 @@ export interface ChildStart {
 
 /** Starts a process and waits until it is ready. Rejects, with what it wrote to stderr, where it ends or is silent for too long. */
 export async function startChild(start: ChildStart): Promise<BenchChild> {
-  const child = spawn(start.program, start.args, { stdio: ['pipe', 'pipe', 'pipe'], ...(start.env && { env: start.env }) });
+  const child = spawn(start.program, start.args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...(start.env && { env: start.env }),
+  });
   const errors: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => {
     errors.push(chunk);
@@ -32,13 +35,17 @@ export async function startChild(start: ChildStart): Promise<BenchChild> {
   const lines = createInterface({ input: child.stdout });
   const gone = new Promise<never>((_, reject) => {
     const why = (what: string): Error =>
-      new Error(`${start.program} ${start.args.join(' ')} ${what}: ${Buffer.concat(errors).toString('utf8').slice(-2000)}`);
+      new Error(
+        `${start.program} ${start.args.join(' ')} ${what}: ${Buffer.concat(errors).toString('utf8').slice(-2000)}`,
+      );
     child.once('error', (error) => reject(why(error.message)));
     child.once('exit', (code, signal) => reject(why(`ended (${code ?? signal})`)));
     if (start.speaks) setTimeout(() => reject(why('was not ready in time')), start.readyTimeoutMs ?? 30_000).unref();
   });
   gone.catch(() => undefined);
-  const ready = start.speaks ? (JSON.parse(await Promise.race([nextLine(lines), gone])) as Record<string, unknown>) : {};
+  const ready = start.speaks
+    ? (JSON.parse(await Promise.race([nextLine(lines), gone])) as Record<string, unknown>)
+    : {};
   return {
     pid: child.pid ?? 0,
     ready,

@@ -64,7 +64,11 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
   };
 }
 
-function choose<T extends string>(option: string, given: readonly string[] | undefined, known: readonly T[]): readonly T[] {
+function choose<T extends string>(
+  option: string,
+  given: readonly string[] | undefined,
+  known: readonly T[],
+): readonly T[] {
   const wrong = given?.find((name) => !known.some((one) => one === name));
   if (wrong !== undefined) throw new Error(`${option} ${wrong}: expected one of ${known.join(', ')}`);
   return given === undefined ? known : known.filter((name) => given.includes(name));

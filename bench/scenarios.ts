@@ -27,6 +27,16 @@ function chatBody(streamed: boolean): string {
 /** All scenarios; `json-2k-32conn` is the one that is judged. */
 export const scenarios: readonly Scenario[] = [
   { name: 'json-2k-32conn', about: '2 KB in, 2 KB out, 32 connections', connections: 32, body: chatBody(false) },
-  { name: 'json-2k-1conn', about: '2 KB in, 2 KB out, one connection: added latency', connections: 1, body: chatBody(false) },
-  { name: 'sse-32conn', about: '2 KB in, 23 events out as a stream, 32 connections', connections: 32, body: chatBody(true) },
+  {
+    name: 'json-2k-1conn',
+    about: '2 KB in, 2 KB out, one connection: added latency',
+    connections: 1,
+    body: chatBody(false),
+  },
+  {
+    name: 'sse-32conn',
+    about: '2 KB in, 23 events out as a stream, 32 connections',
+    connections: 32,
+    body: chatBody(true),
+  },
 ];

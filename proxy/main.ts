@@ -112,8 +112,13 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
   await refresh();
   const unsubscribe = await createManifestChannel(subscriber).subscribe(() => void refresh());
 
-  const server = createProxyServer((call, caller) => governRun(gate, collapse, call, caller));
+  let running = 0;
   let open = true;
+  const server = createProxyServer(async (call, caller) => {
+    running += 1;
+    await governRun(gate, collapse, call, caller);
+    running -= 1;
+  });
   const admin = createAdminServer({
     metrics: async () => ({ contentType: telemetry.registry.contentType, body: await telemetry.registry.metrics() }),
     unready: () => [
@@ -123,13 +128,20 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
     ],
   });
   const live = createLiveWriter(redis, proxyId);
+  const describeLive = () => ({
+    proxy_id: proxyId,
+    proxy_epoch: spool.epoch,
+    at_ms: Date.now(),
+    manifest_id: feed.current()?.manifestId ?? null,
+    manifest_sequence: feed.current()?.manifest.sequence ?? null,
+    running,
+    draining: !open,
+  });
   const timers = [
     setInterval(() => void refresh(), pollMs),
     setInterval(() => {
       collapse.flush(false);
-      void live
-        .write({ proxy_id: proxyId, proxy_epoch: spool.epoch, manifest_id: feed.current()?.manifestId ?? null, at_ms: Date.now() })
-        .catch(() => undefined);
+      void live.write(describeLive()).catch((error: unknown) => log.debug({ err: error }, 'live state not written'));
     }, secondMs),
   ];
   const proxyUrl = await server.listen(environment.listen('HOC_PROXY_LISTEN', anyPort));

@@ -16,7 +16,7 @@ export function startDirect({ upstream }: ContenderContext): Contender {
 export async function startBare({ upstream }: ContenderContext): Promise<Contender> {
   const script = fileURLToPath(new URL('../pass-through/main.js', import.meta.url));
   const child = await startChild({ program: process.execPath, args: [script, upstream], speaks: true });
-  return { name: 'bare', url: `${String(child.ready['url'])}${route}`, headers: {}, stop: () => child.stop() };
+  return { name: 'bare', url: `${String(child.ready.url)}${route}`, headers: {}, stop: () => child.stop() };
 }
 
 /** nginx with one worker and kept-alive connections to the provider, where the machine has it. */
@@ -26,7 +26,11 @@ export async function startNginx({ upstream, folder }: ContenderContext): Promis
   const port = await freePort();
   const file = join(folder, 'nginx.conf');
   writeFileSync(file, nginxConfiguration({ port, provider: new URL(upstream).host, folder }));
-  const child = await startChild({ program, args: ['-c', file, '-p', folder, '-e', join(folder, 'error.log')], speaks: false });
+  const child = await startChild({
+    program,
+    args: ['-c', file, '-p', folder, '-e', join(folder, 'error.log')],
+    speaks: false,
+  });
   const url = `http://127.0.0.1:${port}`;
   await answers(url, 10_000);
   return { name: 'nginx', url: `${url}${route}`, headers: {}, stop: () => child.stop() };
@@ -65,7 +69,9 @@ function packageFolder(name: string): URL {
 }
 
 function nginxConfiguration({ port, provider, folder }: { port: number; provider: string; folder: string }): string {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`);
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (kind) => `${kind}_temp_path ${folder}/${kind};`,
+  );
   return `daemon off;
 worker_processes 1;
 pid ${folder}/nginx.pid;

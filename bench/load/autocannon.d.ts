@@ -31,8 +31,10 @@ declare module 'autocannon' {
       event: 'response',
       listener: (client: Client, statusCode: number, bytes: number, durationMs: number) => void,
     ): this;
-    then<T>(onDone: (result: Result) => T, onError?: (error: unknown) => T): Promise<T>;
   }
 
-  export default function autocannon(options: Options): Tracker;
+  type OnDone = (error: Error | null, result: Result) => void;
+
+  // biome-ignore lint/style/noDefaultExport: the package exports its function so.
+  export default function autocannon(options: Options, onDone: OnDone): Tracker;
 }

@@ -22,7 +22,7 @@ export interface ChildSpec {
   /** What to run; `last` is where this child listened before, so that a restart comes back to the same addresses. */
   command(last: Listening | null): ChildCommand;
   /** Ours: the ready line on stdout, and a stdin pipe whose end ends the child. A foreign program: a probe. */
-  ready: 'line' | (() => Promise<boolean>);
+  ready: 'line' | ((pid: number) => Promise<boolean>);
   readyTimeoutMs: number;
   stopSignal: NodeJS.Signals;
   stopTimeoutMs: number;
@@ -89,6 +89,7 @@ class ChildState {
   #stopping = false;
   #ended: Promise<void> = Promise.resolve();
   #logStart = 0;
+  #restartTimer: NodeJS.Timeout | null = null;
   #resolveReady: (listening: Listening) => void = () => undefined;
   #rejectReady: (error: Error) => void = () => undefined;
 
@@ -131,12 +132,9 @@ class ChildState {
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#giveUp();
     const child = this.process;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) {
-      this.phase = 'stopped';
-      return;
-    }
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     child.kill(this.#spec.stopSignal);
     const timer = setTimeout(() => child.kill('SIGKILL'), this.#spec.stopTimeoutMs);
     await this.#ended;
@@ -144,11 +142,19 @@ class ChildState {
   }
 
   force(): void {
-    this.#stopping = true;
+    this.#giveUp();
     const child = this.process;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     child.kill(this.#spec.forceSignal ?? 'SIGKILL');
     if (this.#spec.forceSignal !== undefined) setTimeout(() => child.kill('SIGKILL'), 3000).unref();
+  }
+
+  /** No restart from here on; whoever waits for readiness learns that it will not come. */
+  #giveUp(): void {
+    this.#stopping = true;
+    if (this.#restartTimer !== null) clearTimeout(this.#restartTimer);
+    if (this.process === null) this.phase = 'stopped';
+    this.#rejectReady(new Error(`${this.#spec.name} was stopped before it was ready.`));
   }
 
   #readLines(child: ChildProcess): void {
@@ -160,9 +166,9 @@ class ChildState {
     });
   }
 
-  async #probe(child: ChildProcess, isReady: () => Promise<boolean>): Promise<void> {
+  async #probe(child: ChildProcess, isReady: (pid: number) => Promise<boolean>): Promise<void> {
     while (child.exitCode === null && child.signalCode === null && child.pid !== undefined && !this.#stopping) {
-      if (await isReady()) return this.#onReady(child, {});
+      if (await isReady(child.pid)) return this.#onReady(child, {});
       await delay(15);
     }
   }
@@ -202,7 +208,7 @@ class ChildState {
     this.phase = 'restarting';
     this.restarts += 1;
     this.#context.onRestart?.(this.#spec.name, why);
-    setTimeout(() => this.launch(), Math.min(5000, 100 * 2 ** (recent - 1)));
+    this.#restartTimer = setTimeout(() => this.launch(), Math.min(5000, 100 * 2 ** (recent - 1)));
   }
 
   #fail(sentence: string): void {

@@ -40,13 +40,15 @@ export interface EngineSettings {
 /** Starts every engine that has no URL in the environment, all at once. The promises reject with the cause. */
 export function startEngines(settings: EngineSettings): Engines {
   const { folder, addresses, secrets, given } = settings;
+  const wanted = (name: keyof EngineUrls): boolean => (given[name] ?? '') === '';
+  const choose = (name: keyof EngineUrls, own: string): string => (wanted(name) ? own : (given[name] ?? own));
+  const { postgresPassword, redisPassword } = secrets;
   const urls: EngineUrls = {
-    DATABASE_URL: given['DATABASE_URL'] ?? postgresUrl({ port: addresses.postgres.port, password: secrets.postgresPassword }),
-    CLICKHOUSE_URL: given['CLICKHOUSE_URL'] ?? clickHouseUrl(settings),
-    REDIS_URL: given['REDIS_URL'] ?? redisUrl({ port: addresses.redis.port, password: secrets.redisPassword }),
-    QUEUE_REDIS_URL: given['QUEUE_REDIS_URL'] ?? redisUrl({ port: addresses.queue.port, password: secrets.redisPassword }),
+    DATABASE_URL: choose('DATABASE_URL', postgresUrl({ port: addresses.postgres.port, password: postgresPassword })),
+    CLICKHOUSE_URL: choose('CLICKHOUSE_URL', clickHouseUrl(settings)),
+    REDIS_URL: choose('REDIS_URL', redisUrl({ port: addresses.redis.port, password: redisPassword })),
+    QUEUE_REDIS_URL: choose('QUEUE_REDIS_URL', redisUrl({ port: addresses.queue.port, password: redisPassword })),
   };
-  const wanted = (name: keyof EngineUrls): boolean => given[name] === undefined;
   const home = wanted('DATABASE_URL') ? placePostgres(folder, secrets.installation) : null;
   // ClickHouse is the slowest to start, so it goes first.
   const clickhouse = wanted('CLICKHOUSE_URL') ? startClickHouse(settings) : Promise.resolve();

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { HocError } from '../../storage/schema/errors.ts';
@@ -30,14 +30,18 @@ export interface Fleet {
 /** Makes an empty fleet. */
 export function createFleet(context: FleetContext): Fleet {
   const children: SupervisedChild[] = [];
+  const passing = new Set<ChildProcess>();
   let closing = false;
+  const refuseWhenClosing = (): void => {
+    if (closing) throw new HocError({ code: 'not_ready', publicMessage: 'HOC is stopping.' });
+  };
   const stopNamed = async (wanted: (name: string) => boolean): Promise<void> => {
     await Promise.all(children.filter((child) => wanted(child.spec.name)).map((child) => child.stop()));
   };
   return {
     children: () => children,
     async start(spec) {
-      if (closing) throw new HocError({ code: 'not_ready', publicMessage: 'HOC is stopping.' });
+      refuseWhenClosing();
       const { record, onFatal, onRestart } = context;
       const child = superviseChild(spec, { logFile: join(context.logs, `${spec.name}.log`), record, onFatal, onRestart });
       children.push(child);
@@ -48,20 +52,28 @@ export function createFleet(context: FleetContext): Fleet {
         throw new HocError({ code: 'engine_unavailable', publicMessage, cause });
       }
     },
-    runOnce: (name, command) => runOnce(context, name, command),
+    async runOnce(name, command) {
+      refuseWhenClosing();
+      await runOnce(context, { name, command, passing });
+    },
     async stop(groups) {
       closing = true;
+      for (const child of passing) child.kill('SIGTERM');
       for (const group of groups) await stopNamed((name) => group.includes(name));
       await stopNamed(() => true);
     },
     force() {
       closing = true;
+      for (const child of passing) child.kill('SIGKILL');
       for (const child of children) child.force();
     },
   };
 }
 
-function runOnce(context: FleetContext, name: string, command: ChildCommand): Promise<void> {
+function runOnce(
+  context: FleetContext,
+  { name, command, passing }: { name: string; command: ChildCommand; passing: Set<ChildProcess> },
+): Promise<void> {
   const logFile = join(context.logs, `${name}.log`);
   const from = logSize(logFile);
   const log = openSync(logFile, 'a', 0o600);
@@ -70,8 +82,10 @@ function runOnce(context: FleetContext, name: string, command: ChildCommand): Pr
   closeSync(log);
   if (child.pid !== undefined) context.record.add(name, child.pid, 'SIGTERM');
   child.stdin?.on('error', () => undefined);
+  passing.add(child);
   return new Promise((resolve, reject) => {
     const end = (why: string | null): void => {
+      passing.delete(child);
       if (child.pid !== undefined) context.record.remove(child.pid);
       if (why === null) return resolve();
       const publicMessage = `${name} failed (${why}).\nLast lines of ${logFile}:\n${tailLog(logFile, from)}`;

@@ -9,7 +9,7 @@ const entry = fileURLToPath(new URL('../main.js', import.meta.url));
 /** Variables of our own environment that children get; everything else is theirs by name. */
 const passedOn =
   /^(PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(HTTPS?|NO|ALL)_PROXY|HOC_.*)$/i;
-const neverPassedOn = /^HOC_(KEY_.*|TOKEN|PARENT_PIPE|.*_LISTEN)$/;
+const neverPassedOn = /^HOC_(KEY_.*|.*TOKEN(_FILE)?|MASTER_KEY.*|SNAPSHOT_.*|PARENT_PIPE|.*_LISTEN|URL|DATA|CONTROL_URL)$/;
 
 /**
  * What of our environment a child may see: no provider credential and no caller's key, so neither the names that the

@@ -35,11 +35,19 @@ export function placePostgres(dir: string, installation: string): PostgresHome {
   const asUser = isRoot ? ['setpriv', `--reuid=${postgresUid}`, `--regid=${postgresUid}`, '--clear-groups'] : [];
   const kept = readJson<{ folder: string }>(join(dir, 'postgres.json'));
   const folder = kept?.folder ?? chooseFolder(dir, installation, asUser);
+  if (!existsSync(folder)) throw lost(folder, dir);
   if (kept === null) writeJson(join(dir, 'postgres.json'), { folder });
   const bundled = locateBinaries();
   const linked = hydrateSymlinks(bundled.root);
   if (linked && canRun(asUser, join(bundled.native, 'bin/postgres'))) return { native: bundled.native, folder, asUser };
   return { native: copyBinaries(bundled, folder), folder, asUser };
+}
+
+function lost(folder: string, dir: string): HocError {
+  return new HocError({
+    code: 'engine_unavailable',
+    publicMessage: `PostgreSQL's data of ${dir} lay in ${folder}, which is gone. Restore it from a backup; to begin anew, use another --data folder.`,
+  });
 }
 
 function chooseFolder(dir: string, installation: string, asUser: readonly string[]): string {

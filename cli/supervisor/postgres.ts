@@ -75,7 +75,7 @@ export function postgresSpec(settings: PostgresSettings): ChildSpec {
   return {
     name: 'postgres',
     command: () => ({ program, args, env, cwd: '/' }),
-    ready: () => Promise.resolve(saysReady(data)),
+    ready: (pid) => Promise.resolve(saysReady(data, pid)),
     readyTimeoutMs: 300_000,
     stopSignal: 'SIGINT',
     stopTimeoutMs: 60_000,
@@ -83,11 +83,11 @@ export function postgresSpec(settings: PostgresSettings): ChildSpec {
   };
 }
 
-/** The server writes its state into line 8 of postmaster.pid; `pg_ctl -w` looks there too. */
-function saysReady(data: string): boolean {
-  const file = join(data, 'postmaster.pid');
+/** The server writes its pid and state into lines 1 and 8 of postmaster.pid; `pg_ctl -w` looks there too. */
+function saysReady(data: string, pid: number): boolean {
   try {
-    return readFileSync(file, 'utf8').split('\n')[7]?.trim() === 'ready';
+    const lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n');
+    return lines[0] === String(pid) && lines[7]?.trim() === 'ready';
   } catch {
     // Not written yet.
     return false;
@@ -106,7 +106,8 @@ function removeStaleLock(data: string): void {
 }
 
 async function runAs(home: PostgresHome, words: readonly string[], env: Readonly<Record<string, string>>, input = ''): Promise<void> {
-  const [program = 'false', ...args] = [...home.asUser, ...words];
+  const prefix = home.asUser.length > 0 ? home.asUser : ['setpriv'];
+  const [program = 'setpriv', ...args] = [...prefix, '--pdeathsig=KILL', ...words];
   const running = promisify(execFile)(program, args, { env, cwd: '/' });
   running.child.stdin?.end(input);
   await running;

@@ -19,16 +19,25 @@ export interface Secrets {
   serviceToken: string;
   /** The starter configuration's key, read back each time that file is applied. */
   firstKey: string;
+  /** Whether a person has seen that key: a start that failed before its end shows it the next time. */
+  firstKeyShown: boolean;
 }
 
+const fileName = 'secrets.json';
+
 /** Reads the secrets of a data folder, or makes them on its first start. */
-export function openSecrets(folder: string): { secrets: Secrets; isNew: boolean } {
-  const path = join(folder, 'secrets.json');
+export function openSecrets(folder: string): Secrets {
+  const path = join(folder, fileName);
   const found = readJson<Secrets>(path);
-  if (found !== null) return { secrets: found, isNew: false };
+  if (found !== null) return found;
   const secrets = makeSecrets();
   writeJson(path, secrets);
-  return { secrets, isNew: true };
+  return secrets;
+}
+
+/** Remembers that the first key was shown, so that it is shown only once. */
+export function markFirstKeyShown(folder: string, secrets: Secrets): void {
+  writeJson(join(folder, fileName), { ...secrets, firstKeyShown: true });
 }
 
 /** The public half of the snapshot key, SPKI DER, base64: what proxies check manifests with. */
@@ -55,5 +64,6 @@ function makeSecrets(): Secrets {
     nodeToken: makeToken('hocnode'),
     serviceToken: makeToken('hocsvc'),
     firstKey: makeToken('hoc'),
+    firstKeyShown: false,
   };
 }

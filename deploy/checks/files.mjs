@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { sourceFolders } from './layers/paths.mjs';
 
-const skipped = new Set(['node_modules', 'dist', 'fixtures', 'results']);
+const skipped = new Set(['node_modules', 'dist', 'results']);
 
 /** Every file below `folder`, as a path relative to `base` with forward slashes, sorted; a missing folder has none. */
 export function listFiles(base, folder) {

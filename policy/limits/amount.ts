@@ -10,3 +10,9 @@ export function parseAmount(text: unknown): bigint | null {
   const amount = BigInt(text);
   return amount <= maxAmount ? amount : null;
 }
+
+/** The amount, or 9e15 where it is more: over every ceiling, and still exact. */
+export function capAmount(amount: bigint): bigint {
+  if (amount > maxAmount) return maxAmount;
+  return amount;
+}

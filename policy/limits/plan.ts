@@ -1,7 +1,7 @@
 import type { SettleItem } from '../../storage/schema/record.ts';
 import type { ReservationItem } from '../../storage/schema/reservation.ts';
 import type { RedisDownMode } from '../../storage/schema/snapshot.ts';
-import { maxAmount } from './amount.ts';
+import { capAmount, maxAmount } from './amount.ts';
 import type { CompiledLimit } from './compile.ts';
 import type { LimitFacts, RunAmounts } from './facts.ts';
 import { matchesScope } from './match.ts';
@@ -85,6 +85,6 @@ export function settleAmounts(plan: ReservationPlan, outcome: { costNanoUsd: big
   return plan.items.map((item, index) => {
     const isMoney = plan.limits[index]?.kind === 'money';
     const amount = isMoney && outcome.costNanoUsd !== null ? outcome.costNanoUsd : item.amount;
-    return { key: item.key, amount: (amount > maxAmount ? maxAmount : amount).toString() };
+    return { key: item.key, amount: capAmount(amount).toString() };
   });
 }

@@ -59,6 +59,9 @@ export function explainUnreservable(limit: CompiledLimit, model: string | null, 
 export function formatUsd(nanoUsd: bigint): string {
   const size = nanoUsd < 0n ? -nanoUsd : nanoUsd;
   const whole = (size / nanoPerUsd).toString().replace(/\B(?=(\d{3})+$)/g, ',');
-  const fraction = (size % nanoPerUsd).toString().padStart(9, '0').replace(/0{1,7}$/, '');
+  const fraction = (size % nanoPerUsd)
+    .toString()
+    .padStart(9, '0')
+    .replace(/0{1,7}$/, '');
   return `${nanoUsd < 0n ? '-' : ''}$${whole}.${fraction}`;
 }

@@ -59,7 +59,11 @@ export const nothingReserved: LimitsState = { charges: [], newest: new Map(), ru
  * twice is one reservation, and a larger one tops it up. What is topped up counts where the run was first reserved; in a
  * window that has passed it counts nowhere. An expired run is opened again.
  */
-export function reserve(state: LimitsState, request: Reserve, nowMs: number): { state: LimitsState; reply: ReserveReply } {
+export function reserve(
+  state: LimitsState,
+  request: Reserve,
+  nowMs: number,
+): { state: LimitsState; reply: ReserveReply } {
   const draft = copy(state);
   const run = draft.runs.get(request.runId);
   const wanted = request.items.map((item) => {

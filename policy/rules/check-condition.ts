@@ -1,8 +1,8 @@
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
+import { checkList, checkScalar } from './check-literal.ts';
 import type { Expression } from './expression.ts';
 import { factTable, findFact, findReservedPhase, phaseOrder } from './facts.ts';
 import { operatorTable } from './operators.ts';
-import { checkList, checkScalar } from './check-literal.ts';
 import { quote } from './quote.ts';
 import { estimateWork, maxWork } from './work.ts';
 
@@ -86,7 +86,8 @@ function checkObject(node: object, place: Place, walk: Walk): Expression | null 
 
 function checkVar(value: unknown, place: Place, walk: Walk): Expression | null {
   const [name, fallback, ...rest] = Array.isArray(value) ? (value as readonly unknown[]) : [value];
-  if (typeof name !== 'string' || rest.length > 0) return fault(walk, place, '"var" takes the name of a fact, or [name, default]');
+  if (typeof name !== 'string' || rest.length > 0)
+    return fault(walk, place, '"var" takes the name of a fact, or [name, default]');
   if (place.insideQuantifier) {
     if (name === '' && fallback === undefined) return { kind: 'item', type: 'text' };
     return fault(walk, place, 'inside "some", "none" and "all" only {"var": ""}, the item at hand, can be read');
@@ -99,7 +100,8 @@ function checkVar(value: unknown, place: Place, walk: Walk): Expression | null {
   if (fallback === undefined) return { kind: 'fact', type: fact.type, name, fallback: null };
   const literal = checkScalar(fallback);
   if (typeof literal === 'string') return fault(walk, place, `default of ${name}: ${literal}`);
-  if (literal.type !== fact.type) return fault(walk, place, `default of ${name}: expected ${fact.type}, not ${literal.type}`);
+  if (literal.type !== fact.type)
+    return fault(walk, place, `default of ${name}: expected ${fact.type}, not ${literal.type}`);
   return { kind: 'fact', type: fact.type, name, fallback: literal.value };
 }
 
@@ -107,7 +109,11 @@ function checkCall(name: string, args: readonly unknown[], place: Place, walk: W
   const operator = operatorTable.get(name);
   if (operator === undefined) {
     const known = ['var', ...operatorTable.keys()].join(' ');
-    return fault(walk, { ...place, path: place.path.slice(0, -name.length - 1) }, `unknown operator ${quote(name)}; known: ${known}`);
+    return fault(
+      walk,
+      { ...place, path: place.path.slice(0, -name.length - 1) },
+      `unknown operator ${quote(name)}; known: ${known}`,
+    );
   }
   const [fewest, most] = operator.arity;
   if (args.length < fewest || args.length > most) {
@@ -115,7 +121,8 @@ function checkCall(name: string, args: readonly unknown[], place: Place, walk: W
     return fault(walk, place, `"${name}" takes ${expected} arguments, not ${args.length}`);
   }
   const isQuantifier = quantifiers.has(name);
-  if (isQuantifier && place.insideQuantifier) return fault(walk, place, `"${name}" cannot stand inside another list test`);
+  if (isQuantifier && place.insideQuantifier)
+    return fault(walk, place, `"${name}" cannot stand inside another list test`);
   const checked: Expression[] = [];
   for (const [i, arg] of args.entries()) {
     const insideQuantifier = place.insideQuantifier || (isQuantifier && i === 1);

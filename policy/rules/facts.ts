@@ -13,7 +13,11 @@ export interface FactDefinition {
 /** The phases in the order in which a run passes them. */
 export const phaseOrder: readonly PolicyPhase[] = ['request', 'admit', 'response', 'stream'];
 
-const request = (type: FactDefinition['type'], meaning: string): FactDefinition => ({ type, phase: 'request', meaning });
+const request = (type: FactDefinition['type'], meaning: string): FactDefinition => ({
+  type,
+  phase: 'request',
+  meaning,
+});
 
 /**
  * The closed table of facts that a condition may name, beside `tags.<name>` (text: the value of a tag of the run).
@@ -38,7 +42,10 @@ export const factTable: ReadonlyMap<string, FactDefinition> = new Map([
   ['principal.actor_type', request('text', 'human, service or system')],
   ['principal.actor_id', request('text', 'id of the actor')],
   ['principal.actor_source', request('text', 'verified, asserted or inferred')],
-  ['price.worst_case_nano_usd', request('integer', 'what the request as it came may cost at most, nano-USD, at most 9e15')],
+  [
+    'price.worst_case_nano_usd',
+    request('integer', 'what the request as it came may cost at most, nano-USD, at most 9e15'),
+  ],
 ]);
 
 const tagPrefix = 'tags.';

@@ -19,7 +19,9 @@ const requireExact = sync((value: number): number => {
   return value;
 });
 const isTruthy = sync((value: unknown): boolean => (Array.isArray(value) ? value.length > 0 : Boolean(value)));
-const everyItem = sync((list: readonly string[], test: (item: string) => boolean) => list.length > 0 && list.every(test));
+const everyItem = sync(
+  (list: readonly string[], test: (item: string) => boolean) => list.length > 0 && list.every(test),
+);
 const smallest = sync((...values: number[]): number => Math.min(...values));
 const largest = sync((...values: number[]): number => Math.max(...values));
 
@@ -81,7 +83,9 @@ export const writeFact: Write = ([name, fallback], state) => {
 };
 
 function writeMembership(item: unknown, list: unknown, state: BuildState): CompiledCode {
-  if (!Array.isArray(list) || list.length <= longestSearchedList) return state.compile`(${list}).includes(${item})`;
+  // `|| []` as in both JSON Logic engines: nothing is in the empty text, not even the empty text.
+  if (!Array.isArray(list) || list.length <= longestSearchedList)
+    return state.compile`((${list}) || []).includes(${item})`;
   const members = new Set<unknown>(list);
   const isMember = sync((value: unknown) => members.has(value));
   return state.compile`${isMember}(${item})`;

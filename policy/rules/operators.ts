@@ -85,7 +85,8 @@ const quantifier = (code: write.Write): Operator => ({
 const branches: Operator = {
   arity: [3, most - 1],
   resultType: branchType,
-  takes: 'conditions and values in turn, then a last value: conditions are booleans, values all texts, integers or booleans',
+  takes:
+    'conditions and values in turn, then a last value: conditions are booleans, values all texts, integers or booleans',
   write: write.writeBranches,
 };
 
@@ -116,8 +117,20 @@ export const operatorTable: ReadonlyMap<string, Operator> = new Map([
   ['===', equality('===')],
   ['!=', equality('!==')],
   ['!==', equality('!==')],
-  ['<', order(3, write.compare('<', (low, middle, high) => low < middle && middle < high))],
-  ['<=', order(3, write.compare('<=', (low, middle, high) => low <= middle && middle <= high))],
+  [
+    '<',
+    order(
+      3,
+      write.compare('<', (low, middle, high) => low < middle && middle < high),
+    ),
+  ],
+  [
+    '<=',
+    order(
+      3,
+      write.compare('<=', (low, middle, high) => low <= middle && middle <= high),
+    ),
+  ],
   ['>', order(2, write.join('>'))],
   ['>=', order(2, write.join('>='))],
   ['and', logic('&&')],

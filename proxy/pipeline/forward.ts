@@ -1,3 +1,5 @@
+import type { UsageFilter } from '../dialects/dialect.ts';
+import { type AskedBody, askForUsage } from './ask-usage.ts';
 import type { CallerAnswer } from './call.ts';
 import { finish } from './finish.ts';
 import { forwardableAnswerHeaders } from './headers.ts';
@@ -30,6 +32,8 @@ class Relay {
   readonly #resolve: () => void;
   #exchange: UpstreamExchange | null = null;
   #head: UpstreamHead | null = null;
+  #asked: AskedBody | null = null;
+  #filter: UsageFilter | null = null;
   #observation: Observation | null = null;
   #held: Buffer[] = [];
   #terminal = false;
@@ -51,14 +55,20 @@ class Relay {
     const { identified, request } = this.#permit;
     this.#caller.once('close', () => this.#onCallerGone());
     if (this.#caller.destroyed) return this.#onCallerGone();
-    const body = request.body.length === 0 ? null : request.body;
+    const asked = askForUsage(this.#run, this.#permit);
+    this.#asked = asked;
     this.#exchange = this.#gate.upstream.send(
       {
         provider: identified.provider,
         method: identified.route.method,
         path: identified.upstreamPath,
-        headers: buildUpstreamHeaders(this.#gate.credentials, identified, request.dialect),
-        body,
+        headers: buildUpstreamHeaders({
+          credentials: this.#gate.credentials,
+          identified,
+          dialect: request.dialect,
+          plainAnswer: asked.asked,
+        }),
+        body: asked.body.length === 0 ? null : asked.body,
       },
       {
         onHead: (head) => this.#onHead(head),
@@ -79,7 +89,8 @@ class Relay {
       salt: this.#gate.ids.salt(),
       maxBytes: this.#gate.limits.maxCaptureBytes,
     });
-    const headers = forwardableAnswerHeaders(head.headers);
+    this.#filter = this.#asked?.openFilter(head) ?? null;
+    const headers = forwardableAnswerHeaders(head.headers, this.#filter !== null);
     headers.push('x-hoc-run-id', this.#run.id);
     this.#caller.writeHead(head.status, head.statusText, headers);
   }
@@ -88,7 +99,7 @@ class Relay {
     const observation = this.#observation;
     if (this.#finished || observation === null) {
       // After an early finish (a provider that lingers behind its terminal event) bytes still pass as they come.
-      if (!this.#caller.destroyed) this.#caller.write(chunk);
+      if (!this.#caller.destroyed) this.#caller.write(this.#filtered(chunk));
       return;
     }
     this.#ttftMs ??= Math.round((this.#gate.clock.nowUs() - this.#run.startedUs) / 1000);
@@ -118,15 +129,28 @@ class Relay {
   }
 
   #release(chunk: Buffer, heldFrom: number): void {
-    if (this.#terminal || heldFrom < chunk.length) {
-      const free = this.#terminal ? 0 : heldFrom;
-      if (free > 0) this.#write(chunk.subarray(0, free));
-      this.#held.push(chunk.subarray(free));
-      this.#terminal = true;
-      this.#linger ??= setTimeout(() => this.#finishAndRelease(false), lingerMs);
+    const terminal = heldFrom < chunk.length;
+    if (this.#filter === null) return this.#pass(chunk, heldFrom, terminal);
+    const bytes = this.#filtered(chunk);
+    return this.#pass(bytes, terminal ? 0 : bytes.length, terminal);
+  }
+
+  #filtered(chunk: Buffer): Buffer {
+    if (this.#filter === null) return chunk;
+    const kept = this.#filter.push(chunk);
+    return Buffer.from(kept.buffer, kept.byteOffset, kept.byteLength);
+  }
+
+  #pass(chunk: Buffer, freeBytes: number, terminal: boolean): void {
+    if (!this.#terminal && !terminal) {
+      if (chunk.length > 0) this.#write(chunk);
       return;
     }
-    this.#write(chunk);
+    const free = this.#terminal ? 0 : freeBytes;
+    if (free > 0) this.#write(chunk.subarray(0, free));
+    this.#held.push(chunk.subarray(free));
+    this.#terminal = true;
+    this.#linger ??= setTimeout(() => this.#finishAndRelease(false), lingerMs);
   }
 
   /** The newest chunk waits: only the last one completes the answer. */
@@ -144,7 +168,7 @@ class Relay {
 
   #onEnd(): void {
     if (this.#finished) {
-      this.#caller.end();
+      this.#caller.end(this.#filter === null ? undefined : Buffer.from(this.#filter.end()));
       return;
     }
     this.#finishAndRelease(true);
@@ -155,6 +179,7 @@ class Relay {
     const facts = this.#observeEnd();
     const failed = (this.#head?.status ?? 500) >= 400 || facts?.failed === true;
     if (!this.#finish(failed ? 'failed' : 'succeeded', facts)) return;
+    if (ended && this.#filter !== null) this.#held.push(Buffer.from(this.#filter.end()));
     const last = this.#held.pop();
     for (const chunk of this.#held) this.#caller.write(chunk);
     this.#held = [];
@@ -210,7 +235,7 @@ class Relay {
         captured,
         streamed: this.#observation?.streamed ?? this.#permit.request.facts.streamed,
         ttftMs: this.#ttftMs,
-        altered: false,
+        altered: this.#asked?.asked ?? false,
         count: 1,
       });
       return true;

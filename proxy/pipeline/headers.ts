@@ -113,8 +113,8 @@ function dropNominated(forward: string[], nominated: readonly string[]): string[
   return kept;
 }
 
-/** The provider's answer headers that may pass to the caller. */
-export function forwardableAnswerHeaders(raw: readonly string[]): string[] {
+/** The provider's answer headers that may pass to the caller. `resized`: its length changes on the way. */
+export function forwardableAnswerHeaders(raw: readonly string[], resized = false): string[] {
   const forward: string[] = [];
   let nominated: Set<string> | null = null;
   for (let index = 0; index + 1 < raw.length; index += 2) {
@@ -126,6 +126,7 @@ export function forwardableAnswerHeaders(raw: readonly string[]): string[] {
     const rawName = raw[index] ?? '';
     const name = rawName.toLowerCase();
     if (hopByHop.has(name) || name.startsWith('x-hoc-') || nominated?.has(name)) continue;
+    if (resized && name === 'content-length') continue;
     forward.push(rawName, raw[index + 1] ?? '');
   }
   return forward;

@@ -28,7 +28,7 @@ async function readBody(gate: Gate, run: Run, identified: Identified): Promise<R
     if (run.actor === null && facts.bodyActor !== null && isName(facts.bodyActor)) {
       run.actor = readActor(facts.bodyActor, 'inferred');
     }
-    return { dialect, facts, body };
+    return { dialect, facts, body, parsed };
   } catch (error) {
     if (error instanceof HocError && error.code === 'request_invalid') return refuse('request_invalid', error.publicMessage);
     throw error;

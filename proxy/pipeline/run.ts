@@ -40,6 +40,8 @@ export interface Read {
   facts: RequestFacts;
   /** Body verbatim. */
   body: Buffer;
+  /** The body as JSON, or undefined where it is none. */
+  parsed: unknown;
 }
 
 /** What the run may cost at most. */

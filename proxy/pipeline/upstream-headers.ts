@@ -8,14 +8,23 @@ import type { Identified } from './run.ts';
  * A credential from the vault takes the very place at which the caller put the HOC key, since an SDK puts it where its
  * provider looks for it; behind `x-hoc-key` it takes the dialect's usual place, unless the caller brought one of his own.
  */
-export function buildUpstreamHeaders(credentials: CredentialPort, identified: Identified, dialect: Dialect): string[] {
+export function buildUpstreamHeaders(input: {
+  credentials: CredentialPort;
+  identified: Identified;
+  dialect: Dialect;
+  /** Whether the answer must come uncompressed, because what was asked of it has to be taken out again. */
+  plainAnswer: boolean;
+}): string[] {
+  const { credentials, identified, dialect } = input;
   const { forward } = identified.headers;
   const headers: string[] = [];
   for (let index = 0; index + 1 < forward.length; index += 2) {
     const name = forward[index] ?? '';
-    if (identified.keyPlaces.includes(name.toLowerCase())) continue;
+    const lower = name.toLowerCase();
+    if (identified.keyPlaces.includes(lower) || (input.plainAnswer && lower === 'accept-encoding')) continue;
     headers.push(name, forward[index + 1] ?? '');
   }
+  if (input.plainAnswer) headers.push('accept-encoding', 'identity');
   for (const [name, value] of Object.entries(identified.provider.headers)) headers.push(name, value);
   const reference = identified.provider.credential;
   if (reference.kind !== 'vault') return headers;

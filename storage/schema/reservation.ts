@@ -19,6 +19,11 @@ export interface ReservationItem {
   window: CounterWindow;
 }
 
+/**
+ * A run that is open already is raised to the amounts of a further request and never lowered, and its expiry starts anew:
+ * the same request twice is one reservation, a larger one tops it up. A top-up that does not fit is refused and leaves
+ * the reservation as it was.
+ */
 export interface ReserveRequest {
   tenant: string;
   runId: string;

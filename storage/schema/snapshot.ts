@@ -184,6 +184,8 @@ export interface ManifestTenant {
   tenant: string;
   policy: Sha256Hex;
   keys: Sha256Hex;
+  /** What must stand under the tenant's epoch key in Redis for its counters to be valid. Absent: they are not. */
+  counter_epoch?: string;
 }
 
 /** What is in force, signed by control. Its id is the SHA-256 of its canonical bytes and enters no digest. */

@@ -41,7 +41,7 @@ export interface SpoolReadRequest {
   budget: ReadBudget;
   /** The caller knows that the epoch's proxy is dead (`isEpochOver` said so before this call). */
   epochIsOver: boolean;
-  /** Read exactly up to here, whatever the budget. */
+  /** Read no further than here, a place that an earlier slice ended at. */
   until?: SpoolPosition;
 }
 
@@ -147,7 +147,7 @@ class Reading {
     this.#folder = folder;
     this.#files = files;
     this.#request = request;
-    this.#budget = request.until === undefined ? { ...request.budget } : { frames: Infinity, bytes: Infinity };
+    this.#budget = { ...request.budget };
     this.#position = { ...request.from };
     this.#complete = request.epochIsOver;
   }

@@ -58,9 +58,28 @@ function checkValue(schema: Schema, value: unknown, path: FieldPath, report: Rep
   if (schema.anyOf !== undefined) return checkUnion(schema, schema.anyOf, value, path, report);
   if (schema.type === 'object') return checkObject(schema, value, path, report);
   if (schema.type === 'array') return checkList(schema, value, path, report);
+  if (schema.type === undefined) return checkFree(schema, value, path, report);
   if (!fitsScalar(schema, value)) {
     const expected = schema.description ?? `a ${schema.type ?? 'value'}`;
     report(path, `Expected ${expected}, found ${fitsType(schema, value) ? 'another value' : describeType(value)}`);
+  }
+}
+
+const deepestFree = 64;
+
+/** A part without a schema of its own still has to be something that canonical JSON can say. */
+function checkFree(schema: Schema, value: unknown, path: FieldPath, report: Report, depth = 0): void {
+  const expected = schema.description ?? 'a value';
+  if (depth > deepestFree) return report(path, `Nested deeper than ${deepestFree} levels; expected ${expected}`);
+  if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) {
+    return report(path, `Expected ${expected}, found ${value === undefined ? 'nothing' : 'a number without end'}`);
+  }
+  if (typeof value === 'string' && !value.isWellFormed()) return report(path, 'This text is not valid Unicode');
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, item] of Object.entries(value)) {
+    const place = [...path, Array.isArray(value) ? Number(name) : name];
+    if (!name.isWellFormed()) return report(path, 'A name in here is not valid Unicode');
+    checkFree(schema, item, place, report, depth + 1);
   }
 }
 
@@ -74,6 +93,7 @@ function fitsScalar(schema: Schema, value: unknown): boolean {
   if (schema.const !== undefined && value !== schema.const) return false;
   if (typeof value === 'number') return value >= (schema.minimum ?? value) && value <= (schema.maximum ?? value);
   if (typeof value !== 'string') return true;
+  if (!value.isWellFormed()) return false;
   if (value.length < (schema.minLength ?? 0) || value.length > (schema.maxLength ?? 1_000)) return false;
   return schema.pattern === undefined || new RegExp(schema.pattern).test(value);
 }

@@ -1,4 +1,8 @@
-export const tests = ['^(test|bench)/', '\\.test\\.ts$'];
+/** Tests, the bench, and what only tests use beside the code: `x.test.ts`, `test-x.ts` and folders called `fixtures`. */
+export const tests = ['^(test|bench)/', '\\.test\\.ts$', '(^|/)fixtures/', '(^|/)test-[^/]+\\.ts$'];
+
+export const isTest = (path) =>
+  new RegExp(tests.filter((one) => !one.includes('bench')).join('|')).test(path) || path.startsWith('test/');
 export const root = '(^|/)main\\.ts$';
 export const ours = '^(proxy|policy|storage|console|cli|sdk)/';
 export const schema = '^storage/schema/';

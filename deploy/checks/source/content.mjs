@@ -1,7 +1,7 @@
 import ts from 'typescript';
+import { isTest } from '../layers/paths.mjs';
 import { dotted, lineOf, walk } from './tree.mjs';
 
-const isTest = (path) => /\.test\.ts$|^test\//.test(path);
 const isCode = (path) => /\.tsx?$/.test(path) && !isTest(path);
 const isEngine = (path) => /^(policy|proxy\/dialects)\/.*\.ts$/.test(path) && !isTest(path);
 const isRoot = (path) => /(^|\/)main\.ts$/.test(path);
@@ -32,11 +32,13 @@ function impureName(node) {
 
 /** An import whose target the layer check cannot read. */
 function hiddenImport(node) {
-  if (ts.isIdentifier(node) && node.text === 'createRequire') return 'createRequire';
   if (!ts.isCallExpression(node)) return null;
   const isImport = node.expression.kind === ts.SyntaxKind.ImportKeyword;
   const isRequire = ts.isIdentifier(node.expression) && node.expression.text === 'require';
   if (isRequire) return 'require()';
+  // Finding where a package lies is no import of it.
+  const isResolve = ts.isPropertyAccessExpression(node.parent) && node.parent.name.text === 'resolve';
+  if (node.expression.getText() === 'createRequire' && !isResolve) return 'createRequire()';
   return isImport && !ts.isStringLiteralLike(node.arguments[0]) ? 'import() of a computed name' : null;
 }
 

@@ -1,11 +1,12 @@
 import ts from 'typescript';
+import { isTest as isTestSource } from '../layers/paths.mjs';
 import { isFunction, lineOf, linesOf, nameOf, walk } from './tree.mjs';
 
 const maxFileLines = 400;
 const maxFunctionLines = 50;
 const maxParameters = 3;
 
-const isTest = (path) => /\.test\.m?ts$|\.test\.mjs$|^test\//.test(path);
+const isTest = (path) => isTestSource(path) || path.endsWith('.test.mjs');
 const isData = (path) => /(^|\/)(migrations|generated|fixtures|planted)\//.test(path) || /\.generated\.ts$/.test(path);
 const isCode = (path) => /\.(ts|tsx|mjs)$/.test(path) && !isData(path);
 const isProduct = (path) =>

@@ -1,10 +1,10 @@
-import { addTextLengths } from '../delta-text.ts';
+import { TextCounter, type TextSlots } from '../delta-text.ts';
 import type { AnswerFacts, StreamReader } from '../dialect.ts';
 import { isObject, type JsonObject, parseJson, readLatin1Text } from '../json-fields.ts';
 import { type SseHandler, SseScanner } from '../sse.ts';
 import { MessageUsage } from './usage.ts';
 
-const textSlots: ReadonlyMap<string, number> = new Map([
+const textSlots: TextSlots = new Map([
   ['text', 0],
   ['thinking', 0],
   ['partial_json', 0],
@@ -27,23 +27,30 @@ export function openMessageEvents(): StreamReader {
 
 class MessageEvents implements SseHandler {
   readonly #usage = new MessageUsage();
-  readonly #lengths = [0];
+  readonly #text = new TextCounter(textSlots, { wholeFrame: false });
+  #passedOverBytes = 0;
   #model: string | null = null;
   #finishReason: string | null = null;
   #failed = false;
 
   endsStream(line: string): boolean {
-    return line.includes('message_stop') && terminalLine.test(line);
+    return terminalLine.test(line);
   }
 
   passedOver(bytes: number): void {
-    this.#lengths[0] = (this.#lengths[0] ?? 0) + bytes;
+    this.#passedOverBytes += bytes;
   }
 
   event(name: string, data: string): void {
     const type = name !== '' ? name : typeAtStart.exec(data)?.[1];
-    if (type === 'content_block_delta' || type === 'content_block_start') {
-      addTextLengths(data, 0, textSlots, this.#lengths);
+    if (type === 'content_block_delta') {
+      if (this.#text.addFramed(data)) return;
+      this.#text.addScanned(data, 0);
+      this.#text.rememberFrame(data);
+      return;
+    }
+    if (type === 'content_block_start') {
+      this.#text.addScanned(data, 0);
       return;
     }
     if (type === 'ping' || type === 'content_block_stop') return;
@@ -60,7 +67,7 @@ class MessageEvents implements SseHandler {
       usageFlaw: flaw,
       model: this.#model,
       finishReason: this.#finishReason,
-      outputCharacters: this.#lengths[0] ?? 0,
+      outputCharacters: (this.#text.totals[0] ?? 0) + this.#passedOverBytes,
       failed: this.#failed || !done,
     };
   }

@@ -1,4 +1,4 @@
-import { addTextLengths, hasMember } from '../delta-text.ts';
+import { hasMember, TextCounter, type TextSlots } from '../delta-text.ts';
 import type { AnswerFacts, StreamReader } from '../dialect.ts';
 import { isObject, type JsonObject, parseJson, readLatin1Text } from '../json-fields.ts';
 import { type SseHandler, SseScanner } from '../sse.ts';
@@ -6,7 +6,7 @@ import { type ReportedUsage, silentUsage } from '../usage.ts';
 import { findChatUsage, readChatUsage } from './usage.ts';
 
 /** Slot 0 is the answer; of slots 1 to 3 only the largest counts, as providers send reasoning under several names. */
-const textSlots: ReadonlyMap<string, number> = new Map([
+const textSlots: TextSlots = new Map([
   ['content', 0],
   ['refusal', 0],
   ['arguments', 0],
@@ -36,7 +36,7 @@ class ChatEvents implements SseHandler {
   #finishReason: string | null = null;
   #failed = false;
   #passedOverBytes = 0;
-  readonly #lengths = [0, 0, 0, 0];
+  readonly #text = new TextCounter(textSlots, { wholeFrame: true });
 
   endsStream(line: string): boolean {
     return line.charCodeAt(0) === 0x64 && line.length < 32 && /^data: ?\[DONE\] *$/.test(line);
@@ -47,22 +47,27 @@ class ChatEvents implements SseHandler {
   }
 
   event(_name: string, data: string): void {
+    if (this.#text.addFramed(data)) return;
     const delta = data.indexOf('"delta"');
-    if (delta >= 0) addTextLengths(data, delta, textSlots, this.#lengths);
-    if (
+    if (delta >= 0) this.#text.addScanned(data, delta);
+    if (this.#tellsMore(data)) {
+      const chunk = parseJson(data);
+      if (isObject(chunk)) this.#readChunk(chunk);
+    } else if (delta >= 0) this.#text.rememberFrame(data);
+  }
+
+  #tellsMore(data: string): boolean {
+    return (
       hasMember(data, '"finish_reason"') ||
       hasMember(data, '"usage"') ||
       hasMember(data, '"error"') ||
       (this.#model === null && hasMember(data, '"model"'))
-    ) {
-      const chunk = parseJson(data);
-      if (isObject(chunk)) this.#readChunk(chunk);
-    }
+    );
   }
 
   /** Facts as of now; without `[DONE]` an answer is complete when the provider told why it finished. */
   facts(done: boolean): AnswerFacts {
-    const [answer = 0, ...reasoning] = this.#lengths;
+    const [answer = 0, ...reasoning] = this.#text.totals;
     return {
       usage: this.#usage.usage,
       usageReported: this.#usage.reported,

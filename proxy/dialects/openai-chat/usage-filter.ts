@@ -100,6 +100,7 @@ function removeNullUsage(event: string, start: number): string {
 function cutMember(event: string, start: number, end: number): string {
   const before = event.slice(0, start).trimEnd();
   if (before.endsWith(',')) return before.slice(0, -1) + event.slice(end);
+  if (!before.endsWith('{')) return event;
   const next = skipSpace(event, end);
   return event.slice(0, start) + event.slice(event.charCodeAt(next) === 0x2c ? skipSpace(event, next + 1) : end);
 }

@@ -1,0 +1,169 @@
+/**
+ * `npm run bench`: what HOC costs, beside what else stands in that place, on this machine, in one run.
+ *
+ * Contenders face the same provider (a process of the bench that answers fixed bytes at once) and the same load (autocannon
+ * in a process of its own), in interleaved rounds, so that whatever else the machine does meets all of them:
+ *
+ * - `direct`   the load straight to the provider: what the machine and the load generator allow at most
+ * - `bare`     fastify and undici as a pass-through that decides and records nothing: what Node allows at most
+ * - `nginx`    one worker, kept-alive connections, where the machine has it
+ * - `portkey`  @portkey-ai/gateway from npm, its defaults
+ * - `hoc`      `hoc start` with everything on: full capture, three policies, two request limits, one money limit, shipping
+ *
+ * Each figure is the median of the rounds. `hoc_to_bare` and `hoc_to_portkey` are ratios of rates. `runs_sent` counts the
+ * requests to hoc that were answered, warm-up included; `runs_recorded` the rows that `hoc runs export` has for them: the
+ * bench fails where they differ, and where any request of any contender was not answered with 2xx. `cpu_us_per_run` is
+ * CPU time of a process from before a turn of hoc until its runs are on record, by run. Absolute figures depend on the
+ * machine; ratios are what to compare. `--profile` prints where the proxy's time goes. Only `--save` writes to
+ * bench/results. See `--help` for the rest.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type BenchChild, startChild } from './child.ts';
+import type { Absent, Contender, ContenderContext, ContenderName } from './contenders/contender.ts';
+import { type Hoc, startHoc } from './contenders/hoc.ts';
+import { startBare, startDirect, startNginx, startPortkey } from './contenders/peers.ts';
+import { type BenchOptions, readOptions, usage } from './options.ts';
+import { probeContenders } from './probe.ts';
+import { profileProcess } from './profile.ts';
+import { type BenchReport, describeScenario, openReport, reportScenario } from './report.ts';
+import { type Pace, runRounds } from './rounds.ts';
+
+interface Running {
+  contenders: readonly Contender[];
+  hoc: Hoc | null;
+  load: BenchChild;
+  stop(): Promise<void>;
+}
+
+const starters: Record<ContenderName, (context: ContenderContext) => Promise<Contender | Absent> | Contender> = {
+  direct: startDirect,
+  bare: startBare,
+  nginx: startNginx,
+  portkey: startPortkey,
+  hoc: startHoc,
+};
+
+/** The judged scenario has the longest rounds; the others give a figure beside it. */
+function paceOf(options: BenchOptions, scenario: string): Pace {
+  const judged = scenario === 'json-2k-32conn';
+  const usual = options.quick ? { rounds: judged ? 3 : 2, seconds: judged ? 2 : 1 } : { rounds: 5, seconds: 5 };
+  return {
+    rounds: options.rounds ?? usual.rounds,
+    seconds: options.seconds ?? usual.seconds,
+    warmUpSeconds: options.quick ? 1 : 3,
+  };
+}
+
+async function startAll(options: BenchOptions, folder: string, report: BenchReport): Promise<Running> {
+  const started: { stop(): Promise<void> }[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(started.map((one) => one.stop()));
+  };
+  try {
+    const script = (name: string): string => fileURLToPath(new URL(`./${name}/main.js`, import.meta.url));
+    const node = process.execPath;
+    const upstream = await startChild({ program: node, args: [script('upstream')], speaks: true });
+    started.unshift(upstream);
+    const load = await startChild({ program: node, args: [script('load')], speaks: false });
+    started.unshift(load);
+    const contenders: Contender[] = [];
+    for (const name of options.contenders) {
+      const own = join(folder, name);
+      mkdirSync(own);
+      const context = { upstream: String(upstream.ready.url), folder: own, env: process.env };
+      const contender = await starters[name](context);
+      if ('absent' in contender) {
+        report.absent[name] = contender.absent;
+        continue;
+      }
+      started.unshift(contender);
+      contenders.push(contender);
+    }
+    return { contenders, hoc: contenders.find(isHoc) ?? null, load, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function isHoc(contender: Contender): contender is Hoc {
+  return contender.name === 'hoc';
+}
+
+async function runScenarios(options: BenchOptions, running: Running, report: BenchReport): Promise<void> {
+  const say = (text: string): void => {
+    if (!options.json) console.log(text);
+  };
+  for (const scenario of options.scenarios) {
+    const pace = paceOf(options, scenario.name);
+    const { hoc, load } = running;
+    const { able, unable } = await probeContenders(scenario, running.contenders);
+    const rounds = await runRounds({ scenario, contenders: able, hoc, load, pace, seed: options.seed, say });
+    const figures = { ...reportScenario(scenario, pace, rounds), unable };
+    report.scenarios[scenario.name] = figures;
+    say(`\n${describeScenario(scenario.name, figures)}\n`);
+    if (options.save) saveResult(scenario.name, report);
+  }
+}
+
+function saveResult(name: string, report: BenchReport): void {
+  // From dist/bench as well as from bench: the results are committed beside the sources.
+  const folder = fileURLToPath(new URL('../../bench/results/', import.meta.url));
+  mkdirSync(folder, { recursive: true });
+  const one = { ...report, scenarios: { [name]: report.scenarios[name] } };
+  writeFileSync(join(folder, `${report.at.slice(0, 10)}-${name}.json`), `${JSON.stringify(one, null, 2)}\n`);
+}
+
+async function runProfiled(options: BenchOptions, running: Running, report: BenchReport): Promise<void> {
+  if (running.hoc === null) throw new Error('--profile needs the contender hoc');
+  const hot = await profileProcess(running.hoc.proxyPid(), () => runScenarios(options, running, report));
+  console.error('Self time of the proxy under load, idle time left out:');
+  for (const { name, where, selfMs, percent } of hot.slice(0, 40)) {
+    console.error(`${percent.toFixed(1).padStart(5)} %${selfMs.toFixed(0).padStart(8)} ms  ${name}  ${where}`);
+  }
+}
+
+/** What makes the figures worthless, as sentences; empty where they stand. */
+function findFaults(report: BenchReport): string[] {
+  return Object.entries(report.scenarios).flatMap(([name, { contenders, runs_sent, runs_recorded }]) => [
+    ...Object.entries(contenders)
+      .filter(([, { failed }]) => failed > 0)
+      .map(([contender, { failed }]) => `${name}: ${failed} requests to ${contender} were not answered with 2xx`),
+    ...(runs_sent === runs_recorded ? [] : [`${name}: ${runs_sent} runs sent, ${runs_recorded} recorded`]),
+  ]);
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  if (options === 'help') {
+    console.log(usage);
+    return 0;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'hoc-bench-'));
+  const report = openReport(options.seed);
+  try {
+    const running = await startAll(options, folder, report);
+    try {
+      await (options.profile ? runProfiled : runScenarios)(options, running, report);
+    } finally {
+      await running.stop();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  for (const [name, why] of Object.entries(report.absent)) console.error(`${name} did not take part: ${why}`);
+  const faults = findFaults(report);
+  for (const fault of faults) console.error(fault);
+  if (options.json) console.log(JSON.stringify(report));
+  return faults.length === 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+
+const help = `
+Environment:
+  HOC_CONSOLE_LISTEN, HOC_ADMIN_LISTEN, DATABASE_URL, CLICKHOUSE_URL, REDIS_URL, QUEUE_REDIS_URL,
+  HOC_NODE_TOKEN, HOC_KEY_HASH_SECRET, HOC_MASTER_KEY, HOC_SNAPSHOT_KEY, HOC_PUBLIC_CONSOLE_URL
+  Secrets can also be given as files: NAME_FILE instead of NAME.
+
+Example:
+  $ HOC_CONSOLE_LISTEN=0.0.0.0:7081 hoc control`;
+
+export function addControl(program: Command): void {
+  program
+    .command('control')
+    .description('Run control (console API, snapshots, jobs).')
+    .addHelpText('after', help)
+    .action(async () => {
+      process.title = 'hoc control';
+      const { runControl } = await import('../../console/main.ts');
+      await runControl(process.env);
+    });
+}

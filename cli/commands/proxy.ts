@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+
+const help = `
+Environment:
+  HOC_PROXY_LISTEN, HOC_ADMIN_LISTEN, HOC_DATA, HOC_CONTROL_URL, REDIS_URL, HOC_NODE_TOKEN,
+  HOC_KEY_HASH_SECRET, HOC_SNAPSHOT_PUBLIC_KEY, HOC_PROXY_ID
+  Secrets can also be given as files: NAME_FILE instead of NAME.
+
+Example:
+  $ HOC_PROXY_LISTEN=0.0.0.0:7080 hoc proxy`;
+
+export function addProxy(program: Command): void {
+  program
+    .command('proxy')
+    .description('Run one proxy (data plane): decides, forwards and records runs.')
+    .addHelpText('after', help)
+    .action(async () => {
+      process.title = 'hoc proxy';
+      const { runProxy } = await import('../../proxy/main.ts');
+      await runProxy(process.env);
+    });
+}

@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+
+const help = `
+Environment:
+  HOC_ADMIN_LISTEN, HOC_DATA, HOC_PROXY_ID, HOC_CONTROL_URL, CLICKHOUSE_URL, REDIS_URL, HOC_NODE_TOKEN
+  Secrets can also be given as files: NAME_FILE instead of NAME.
+
+Example:
+  $ HOC_PROXY_ID=proxy-1 hoc shipper`;
+
+export function addShipper(program: Command): void {
+  program
+    .command('shipper')
+    .description('Run the shipper beside a proxy: moves its spool into ClickHouse and settles reservations.')
+    .addHelpText('after', help)
+    .action(async () => {
+      process.title = 'hoc shipper';
+      const { runShipper } = await import('../../proxy/shipper/main.ts');
+      await runShipper(process.env);
+    });
+}

@@ -1,0 +1,226 @@
+import { join } from 'node:path';
+import { listSecretNames, type RunJson } from '../../console/contract/index.ts';
+import { type Finding, HocError } from '../../storage/schema/errors.ts';
+import { type Addresses, chooseAddresses, type PublicPorts } from './addresses.ts';
+import { type Alarm, serveAdmin } from './admin.ts';
+import { applyConfiguration, type ConfigurationText, hasLastGood, readConfiguration, simulatorListen } from './configuration.ts';
+import { type EngineUrls, type Engines, startEngines } from './engines.ts';
+import { createFleet, type Fleet } from './fleet.ts';
+import { type DataFolder, openDataFolder, writeJson } from './folder.ts';
+import { endLeftovers, openChildRecord } from './leftovers.ts';
+import { rotateLogs } from './log-files.ts';
+import { inheritedEnv } from './node-processes.ts';
+import { isPortFree, localUrl, waitUntilFree } from './ports.ts';
+import { describeProcesses, describeSimulator, type Processes } from './processes.ts';
+import { makeToken, markFirstKeyShown, openSecrets, type Secrets } from './secrets.ts';
+import { firstKeyVariable, openStarter } from './starter.ts';
+import { listenForStop, type StopRequest } from './stop-request.ts';
+import { waitForProxy } from './proxy-readiness.ts';
+
+/** What a person or a script is told while HOC starts, runs and stops. */
+export interface StartReport {
+  ready(info: StartInfo): void;
+  note(text: string): void;
+  alarm(message: string, findings: readonly Finding[]): void;
+}
+
+export interface StartInfo {
+  pid: number;
+  proxy: string;
+  console: string;
+  admin: string;
+  folder: string;
+  /** The starter configuration's key; null unless this was its first start. */
+  firstKey: string | null;
+  /** Whether the starter configuration is in use. */
+  starter: boolean;
+  tookMs: number;
+}
+
+export interface StartOptions extends PublicPorts {
+  data: string;
+  /** Configuration file; null takes `DIR/hoc.yaml`, which a first start writes. */
+  config: string | null;
+  env: NodeJS.ProcessEnv;
+  report: StartReport;
+}
+
+/** More than the contract's RunJson: for `hoc doctor`, tests and backups. The engines' URLs hold passwords: mode 0600. */
+export interface RunFile extends RunJson {
+  pid: number;
+  engines: EngineUrls;
+  /** Where PostgreSQL's data lie; null when DATABASE_URL was given. */
+  postgres: string | null;
+}
+
+/**
+ * One-machine mode: runs every process of HOC under this one until asked to stop, and returns only when all are gone and
+ * their ports are free. Throws HocError when it cannot start (`configuration_invalid` with findings for a bad file on a
+ * first start, `conflict` for a folder or port in use) or when a child cannot be kept alive.
+ */
+export async function runStart(options: StartOptions): Promise<void> {
+  const startedAt = performance.now();
+  const folder = openDataFolder(options.data);
+  const stop = listenForStop(options.env['HOC_PARENT_PIPE'] === '1');
+  try {
+    await superviseAll({ options, folder, stop, startedAt });
+  } finally {
+    stop.close();
+    folder.release();
+  }
+}
+
+interface Session {
+  options: StartOptions;
+  folder: DataFolder;
+  stop: StopRequest;
+  startedAt: number;
+}
+
+async function superviseAll(session: Session): Promise<void> {
+  const { options, folder, stop } = session;
+  const ended = await endLeftovers(folder.path);
+  if (ended.length > 0) options.report.note(`Ended what an earlier start left running: ${ended.join(', ')}.`);
+  rotateLogs(join(folder.path, 'logs'));
+  const addresses = await chooseAddresses(folder.path, options, options.env);
+  const alarms: Alarm[] = [];
+  let started = false;
+  const fleet = createFleet({
+    logs: join(folder.path, 'logs'),
+    record: openChildRecord(folder.path),
+    onFatal: (cause) => stop.request({ kind: 'fatal', cause }),
+    onRestart: (name, why) => options.report.note(`${name} ended (${why}); starting it again.`),
+  });
+  stop.onForce(() => fleet.force());
+  const admin = await serveAdmin(addresses.admin, { children: fleet.children, started: () => started, alarms: () => alarms });
+  const starting = startEverything(session, { addresses, fleet, alarms }).then((announce) => {
+    started = true;
+    if (!stop.isRequested()) announce();
+  });
+  try {
+    await Promise.race([starting, stop.requested]);
+    const reason = await stop.requested;
+    if (reason.kind === 'fatal') throw new HocError({ code: 'engine_unavailable', publicMessage: reason.cause });
+  } finally {
+    // The proxy lets its streams end, the shipper empties the spool, then nobody needs the rest.
+    await fleet.stop([['proxy'], ['shipper'], ['control'], ['simulator']]);
+    // Whatever an unfinished start ran into by now is a consequence of the stop.
+    await starting.catch(() => undefined);
+    await new Promise((resolve) => {
+      admin.close(resolve);
+      admin.closeAllConnections();
+    });
+    const busy = await waitUntilFree([addresses.proxy, addresses.console, addresses.admin], 10_000);
+    for (const listen of busy) options.report.note(`Port ${listen.port} is still in use by something else.`);
+  }
+}
+
+interface Parts {
+  addresses: Addresses;
+  fleet: Fleet;
+  alarms: Alarm[];
+}
+
+/** Starts everything and returns what announces it to whoever started us. */
+async function startEverything(session: Session, parts: Parts): Promise<() => void> {
+  const { options, folder } = session;
+  const { addresses, fleet } = parts;
+  const secrets = openSecrets(folder.path);
+  const starter = options.config === null;
+  const file = options.config ?? openStarter(folder.path, addresses.simulator);
+  const env = starter ? { [firstKeyVariable]: secrets.firstKey, ...options.env } : options.env;
+  const configuration = attempt(() => readConfiguration(file));
+  const secretNames = configuration instanceof HocError ? [] : listSecretNames(configuration.text);
+  const inherited = inheritedEnv(options.env, secretNames);
+  const engines = startEngines({ folder: folder.path, fleet, addresses, secrets, env: inherited, given: options.env });
+  const simulated = startSimulator(folder.path, configuration, { fleet, inherited });
+  const bootstrapToken = makeToken('hocboot');
+  const processes = describeProcesses({ folder: folder.path, addresses, urls: engines.urls, secrets, bootstrapToken, inherited });
+  await startProcesses(fleet, engines, processes);
+  const sequence = await putInForce({ session, parts, configuration, bootstrapToken, secrets, env });
+  await Promise.all([simulated, waitForProxy(fleet, sequence, session.stop.isRequested)]);
+  saveRunFile(folder.path, { addresses, engines, secrets });
+  const firstKey = starter && !secrets.firstKeyShown ? secrets.firstKey : null;
+  const info: StartInfo = {
+    pid: process.pid,
+    proxy: localUrl(addresses.proxy),
+    console: localUrl(addresses.console),
+    admin: localUrl(addresses.admin),
+    folder: folder.path,
+    firstKey,
+    starter,
+    tookMs: performance.now() - session.startedAt,
+  };
+  return () => {
+    options.report.ready(info);
+    if (firstKey !== null) markFirstKeyShown(folder.path, secrets);
+  };
+}
+
+async function startSimulator(
+  folder: string,
+  configuration: ConfigurationText | HocError,
+  { fleet, inherited }: { fleet: Fleet; inherited: Record<string, string> },
+): Promise<void> {
+  const listen = configuration instanceof HocError ? null : simulatorListen(configuration.text);
+  // Somebody else's simulator may stand there already.
+  if (listen !== null && (await isPortFree(listen))) await fleet.start(describeSimulator(folder, listen, inherited));
+}
+
+/** Control needs migrated stores; proxy and shipper need the engines only, and wait for control by themselves. */
+async function startProcesses(fleet: Fleet, engines: Engines, processes: Processes): Promise<void> {
+  await engines.stores;
+  const migrated = fleet.runOnce('migrate', processes.migrate);
+  await Promise.all([migrated, engines.all]);
+  await Promise.all([fleet.start(processes.control), fleet.start(processes.proxy), fleet.start(processes.shipper)]);
+}
+
+/**
+ * Applies the configuration and returns the sequence of the manifest that the proxy must have; null when an earlier
+ * snapshot stays in force because this file was refused.
+ */
+async function putInForce(input: {
+  session: Session;
+  parts: Parts;
+  configuration: ConfigurationText | HocError;
+  bootstrapToken: string;
+  secrets: Secrets;
+  env: NodeJS.ProcessEnv;
+}): Promise<number | null> {
+  const { session, parts, configuration, bootstrapToken, secrets, env } = input;
+  const consoleUrl = localUrl(parts.addresses.console);
+  try {
+    if (configuration instanceof HocError) throw configuration;
+    const applied = await applyConfiguration({ consoleUrl, bootstrapToken, configuration, env });
+    return applied.manifest?.sequence ?? null;
+  } catch (error) {
+    if (!(error instanceof HocError) || !(await hasLastGood(consoleUrl, secrets.nodeToken))) throw error;
+    const message = `The configuration was not applied; the last good one stays in force. ${error.publicMessage}`;
+    parts.alarms.push({ message, findings: error.findings });
+    session.options.report.alarm(message, error.findings);
+    return null;
+  }
+}
+
+function saveRunFile(folder: string, input: { addresses: Addresses; engines: Engines; secrets: Secrets }): void {
+  const { addresses, engines, secrets } = input;
+  const content: RunFile = {
+    proxy: localUrl(addresses.proxy),
+    console: localUrl(addresses.console),
+    admin: localUrl(addresses.admin),
+    token: secrets.serviceToken,
+    pid: process.pid,
+    engines: engines.urls,
+    postgres: engines.postgresFolder,
+  };
+  writeJson(join(folder, 'run.json'), content);
+}
+
+function attempt(read: () => ConfigurationText): ConfigurationText | HocError {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof HocError) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,89 @@
+import { join } from 'node:path';
+import type { Addresses } from './addresses.ts';
+import type { ChildCommand, ChildSpec, Listening } from './child.ts';
+import type { EngineUrls } from './engines.ts';
+import { nodeCommand, nodeSpec } from './node-processes.ts';
+import { type Listen, localUrl } from './ports.ts';
+import { type Secrets, snapshotPublicKey } from './secrets.ts';
+
+export const proxyId = 'proxy-1';
+
+/** Longest time the proxy gets for the streams that are open when it is asked to end. */
+const drainMs = 600_000;
+
+export interface ProcessSettings {
+  folder: string;
+  addresses: Addresses;
+  urls: EngineUrls;
+  secrets: Secrets;
+  bootstrapToken: string;
+  /** What of our environment they may see. */
+  inherited: Readonly<Record<string, string>>;
+}
+
+export interface Processes {
+  migrate: ChildCommand;
+  control: ChildSpec;
+  proxy: ChildSpec;
+  shipper: ChildSpec;
+}
+
+/** Our own processes with their environment: each gets the secrets it needs and no others. */
+export function describeProcesses(settings: ProcessSettings): Processes {
+  const { folder, addresses, urls, secrets, bootstrapToken, inherited } = settings;
+  const consoleUrl = localUrl(addresses.console);
+  const base = { ...inherited, HOC_DATA: folder, HOC_PROXY_ID: proxyId, HOC_CONTROL_URL: consoleUrl };
+  const admin = (last: Listening | null): { HOC_ADMIN_LISTEN: string } => ({ HOC_ADMIN_LISTEN: sameAddress(last) });
+  const control = {
+    ...base,
+    ...urls,
+    HOC_CONSOLE_LISTEN: listenText(addresses.console),
+    HOC_PUBLIC_CONSOLE_URL: inherited['HOC_PUBLIC_CONSOLE_URL'] ?? consoleUrl,
+    HOC_NODE_TOKEN: secrets.nodeToken,
+    HOC_KEY_HASH_SECRET: secrets.keyHashSecret,
+    HOC_MASTER_KEY: secrets.masterKey,
+    HOC_SNAPSHOT_KEY: secrets.snapshotKey,
+    HOC_BOOTSTRAP_TOKEN: bootstrapToken,
+    HOC_SERVICE_TOKEN: secrets.serviceToken,
+  };
+  const proxy = {
+    ...base,
+    REDIS_URL: urls.REDIS_URL,
+    HOC_PROXY_LISTEN: listenText(addresses.proxy),
+    HOC_NODE_TOKEN: secrets.nodeToken,
+    HOC_KEY_HASH_SECRET: secrets.keyHashSecret,
+    HOC_SNAPSHOT_PUBLIC_KEY: snapshotPublicKey(secrets),
+  };
+  const shipper = {
+    ...base,
+    CLICKHOUSE_URL: urls.CLICKHOUSE_URL,
+    REDIS_URL: urls.REDIS_URL,
+    HOC_NODE_TOKEN: secrets.nodeToken,
+  };
+  return {
+    migrate: nodeCommand('migrate', { ...base, ...urls }),
+    control: nodeSpec({ name: 'control', env: (last) => ({ ...control, ...admin(last) }), stopTimeoutMs: 30_000 }),
+    proxy: nodeSpec({ name: 'proxy', env: (last) => ({ ...proxy, ...admin(last) }), stopTimeoutMs: drainMs }),
+    shipper: nodeSpec({ name: 'shipper', env: (last) => ({ ...shipper, ...admin(last) }), stopTimeoutMs: 60_000 }),
+  };
+}
+
+/** The built-in simulator; its ledger of what it charged lies in the data folder. */
+export function describeSimulator(folder: string, listen: Listen, inherited: Readonly<Record<string, string>>): ChildSpec {
+  const env = { ...inherited, HOC_SIMULATOR_LISTEN: listenText(listen), HOC_SIMULATOR_LEDGER: join(folder, 'simulator.jsonl') };
+  return nodeSpec({
+    name: 'simulator',
+    env: (last) => ({ ...env, HOC_ADMIN_LISTEN: sameAddress(last) }),
+    stopTimeoutMs: 10_000,
+  });
+}
+
+export function listenText({ host, port }: Listen): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** `host:port` where a child's admin address was before, or any free one. */
+function sameAddress(last: Listening | null): string {
+  const admin = last?.['admin'];
+  return admin === undefined ? '127.0.0.1:0' : new URL(admin).host;
+}

@@ -1,0 +1,74 @@
+import { checkLimits } from '../../../policy/limits/index.ts';
+import { checkPolicies } from '../../../policy/rules/index.ts';
+import type { Finding } from '../../../storage/schema/errors.ts';
+import type { ConfigurationFile, TenantConfiguration } from '../../contract/configuration.ts';
+import { readLimitDefaults, readLimitEntry, readPolicyEntry } from './entries.ts';
+import { checkTenant, checkUnique, type Report } from './references.ts';
+import { checkSecrets, type Secrets } from './secrets.ts';
+import { checkShape } from './shape.ts';
+import { type ConfigurationSource, parsePath, readConfigurationSource, renderPath } from './source.ts';
+
+/** A file that passed every check, or what is wrong with it. */
+export type CheckedConfiguration =
+  | { ok: true; configuration: ConfigurationFile; source: ConfigurationSource }
+  | { ok: false; findings: readonly Finding[] };
+
+/** Fields of snapshot entries as the file names them. */
+const fieldNames: readonly (readonly [RegExp, string])[] = [
+  [/\.when_redis_is_down$/, '.whenRedisIsDown'],
+  [/\.on_error$/, '.onError'],
+  [/\.sub_tenant$/, '.subTenant'],
+];
+
+/**
+ * Checks a configuration file as a whole, without any engine: syntax, shape, references, secrets, and what the engines say
+ * of its policies and limits. Returns every mistake with its line and field, sorted by line, or the file ready to apply.
+ */
+export function checkConfiguration(input: {
+  file: string;
+  text: string;
+  secrets: Secrets;
+  secretsMustExist: boolean;
+}): CheckedConfiguration {
+  const { source, findings } = readConfigurationSource(input.file, input.text);
+  if (source === null) return { ok: false, findings };
+  const found: Finding[] = [];
+  const report: Report = (path, message) => {
+    found.push({ file: source.file, line: source.lineOf(path), field: renderPath(path), message });
+  };
+  for (const fault of checkShape(source.value)) report(fault.path, fault.message);
+  // What does not have its shape cannot be looked at more closely.
+  if (found.length > 0) return { ok: false, findings: sort(found) };
+  const configuration = source.value as ConfigurationFile;
+  checkUnique(configuration.tenants, ['tenants'], 'slug', report);
+  configuration.tenants.forEach((tenant, index) => {
+    checkTenant(tenant, ['tenants', index], report);
+    for (const finding of askEngines(tenant, `tenants[${index}]`)) report(parsePath(finding.field), finding.message);
+  });
+  checkSecrets(configuration, input.secrets, input.secretsMustExist, report);
+  return found.length > 0 ? { ok: false, findings: sort(found) } : { ok: true, configuration, source };
+}
+
+function askEngines(tenant: TenantConfiguration, place: string): Finding[] {
+  const defaults = readLimitDefaults(tenant);
+  const policies = (tenant.policies ?? []).map((policy) => readPolicyEntry(policy, 1));
+  const limits = (tenant.limits ?? []).map((limit) => readLimitEntry(limit, defaults));
+  const findings = [
+    ...checkPolicies(policies, (index) => `${place}.policies[${index}]`),
+    ...checkLimits(limits, (index) => `${place}.limits[${index}]`),
+  ];
+  return findings.map((finding) => ({ ...finding, field: renameField(finding.field, tenant) }));
+}
+
+function renameField(field: string, tenant: TenantConfiguration): string {
+  const [, index] = /\.limits\[(\d+)\]\.ceiling$/.exec(field) ?? [];
+  if (index !== undefined && tenant.limits?.[Number(index)]?.kind === 'money') return `${field}Usd`;
+  return fieldNames.reduce((name, [from, to]) => name.replace(from, to), field);
+}
+
+/** By line; of several findings at one field only the first, which says the most. */
+function sort(findings: readonly Finding[]): Finding[] {
+  const seen = new Set<string>();
+  const first = findings.filter((finding) => !seen.has(finding.field) && seen.add(finding.field));
+  return first.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+}

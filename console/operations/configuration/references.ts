@@ -1,0 +1,112 @@
+import type { KeyConfiguration, LimitConfiguration, PolicyConfiguration, ProviderConfiguration, TenantConfiguration } from '../../contract/configuration.ts';
+import { parseInstant } from './amounts.ts';
+import type { FieldPath } from './source.ts';
+
+export type Report = (path: FieldPath, message: string) => void;
+
+const ownHeaders = /^(authorization|proxy-authorization|x-api-key|api-key|x-goog-api-key|cookie|host|content-length|transfer-encoding|connection|te|upgrade|trailer|keep-alive|x-hoc-.*)$/i;
+
+/** Reports everything in one tenant that names what does not exist, stands twice, or does not fit together. */
+export function checkTenant(tenant: TenantConfiguration, path: FieldPath, report: Report): void {
+  if (tenant.capture === 'redacted') {
+    report([...path, 'capture'], '`redacted` needs detectors, which this version does not have; expected `full` or `metadata`');
+  }
+  checkUnique(tenant.subTenants ?? [], [...path, 'subTenants'], 'slug', report);
+  checkUnique(tenant.providers ?? [], [...path, 'providers'], 'slug', report);
+  checkUnique(tenant.keys ?? [], [...path, 'keys'], 'name', report);
+  checkUnique(tenant.policies ?? [], [...path, 'policies'], 'id', report);
+  checkUnique(tenant.limits ?? [], [...path, 'limits'], 'id', report);
+  checkTree(tenant, path, report);
+  const known = { provider: new Set<string>(), subTenant: new Set<string>() };
+  for (const { slug } of tenant.providers ?? []) known.provider.add(slug);
+  for (const { slug } of tenant.subTenants ?? []) known.subTenant.add(slug);
+  tenant.providers?.forEach((provider, index) => checkProvider(provider, [...path, 'providers', index], report));
+  tenant.keys?.forEach((key, index) => checkKey(key, { known, path: [...path, 'keys', index], report }));
+  tenant.policies?.forEach((policy, index) => checkScope(policy, { known, path: [...path, 'policies', index], report }));
+  tenant.limits?.forEach((limit, index) => checkLimit(limit, { known, path: [...path, 'limits', index], report }));
+}
+
+/** Reports every item of a list that has the same name as one before it. */
+export function checkUnique<Field extends string>(
+  items: readonly Readonly<Record<Field, string>>[],
+  path: FieldPath,
+  field: Field,
+  report: Report,
+): void {
+  const seen = new Set<string>();
+  items.forEach((item, index) => {
+    if (seen.has(item[field])) report([...path, index, field], `\`${item[field]}\` stands twice; expected each once`);
+    seen.add(item[field]);
+  });
+}
+
+interface Place {
+  known: { provider: ReadonlySet<string>; subTenant: ReadonlySet<string> };
+  path: FieldPath;
+  report: Report;
+}
+
+function checkKnown(kind: 'provider' | 'subTenant', name: string | undefined, place: Place, field: FieldPath): void {
+  if (name === undefined || place.known[kind].has(name)) return;
+  const list = kind === 'provider' ? 'providers' : 'subTenants';
+  place.report([...place.path, ...field], `\`${name}\` is not one of this tenant's ${list}; expected one that the file lists`);
+}
+
+function checkTree(tenant: TenantConfiguration, path: FieldPath, report: Report): void {
+  const parents = new Map((tenant.subTenants ?? []).map((entry) => [entry.slug, entry.parent]));
+  tenant.subTenants?.forEach((entry, index) => {
+    if (entry.parent === undefined) return;
+    const place = [...path, 'subTenants', index, 'parent'];
+    if (!parents.has(entry.parent)) return report(place, `\`${entry.parent}\` is not one of this tenant's subTenants`);
+    const walked = new Set<string>();
+    for (let at: string | undefined = entry.slug; at !== undefined; at = parents.get(at)) {
+      if (walked.has(at)) return report(place, 'This sub-tenant is its own ancestor; expected a tree');
+      walked.add(at);
+    }
+  });
+}
+
+function checkProvider(provider: ProviderConfiguration, path: FieldPath, report: Report): void {
+  const fault = findUrlFault(provider.baseUrl);
+  if (fault !== null) report([...path, 'baseUrl'], `${fault}; expected an http or https URL such as https://api.example.com`);
+  for (const name of Object.keys(provider.headers ?? {})) {
+    if (ownHeaders.test(name)) {
+      report([...path, 'headers', name], 'This header is set by the proxy itself or carries a credential; use `credential`');
+    }
+  }
+}
+
+function findUrlFault(text: string): string | null {
+  if (/[\s\\]/.test(text)) return 'A URL has no spaces or backslashes';
+  if (!URL.canParse(text)) return 'Not a URL';
+  const url = new URL(text);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'Not an http or https URL';
+  if (url.username !== '' || url.password !== '') return 'A base URL carries no credentials';
+  if (text.includes('?') || text.includes('#')) return 'A base URL has no query or fragment';
+  return url.hostname === '' ? 'A base URL names a host' : null;
+}
+
+function checkKey(key: KeyConfiguration, place: Place): void {
+  checkKnown('provider', key.provider, place, ['provider']);
+  checkKnown('subTenant', key.subTenant, place, ['subTenant']);
+  if (key.expires !== undefined && parseInstant(key.expires) === null) {
+    place.report([...place.path, 'expires'], 'No such instant; expected one such as 2027-01-31 or 2027-01-31T12:00:00Z');
+  }
+}
+
+function checkScope(policy: PolicyConfiguration, place: Place): void {
+  checkKnown('provider', policy.scope?.provider, place, ['scope', 'provider']);
+  checkKnown('subTenant', policy.scope?.subTenant, place, ['scope', 'subTenant']);
+}
+
+function checkLimit(limit: LimitConfiguration, place: Place): void {
+  checkKnown('provider', limit.match?.provider, place, ['match', 'provider']);
+  checkKnown('subTenant', limit.match?.subTenant, place, ['match', 'subTenant']);
+  const wanted = limit.kind === 'money' ? 'ceilingUsd' : 'ceiling';
+  const other = limit.kind === 'money' ? 'ceiling' : 'ceilingUsd';
+  if (limit[wanted] === undefined) place.report([...place.path, wanted], `Missing: kind ${limit.kind} needs \`${wanted}\``);
+  if (limit[other] !== undefined) place.report([...place.path, other], `Kind ${limit.kind} takes \`${wanted}\` instead`);
+  if (limit.window === undefined && limit.kind !== 'concurrency' && limit.kind !== 'cap') {
+    place.report([...place.path, 'window'], 'Missing: expected a window such as 1m, 1h, 1d or 1mo');
+  }
+}

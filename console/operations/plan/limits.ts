@@ -1,0 +1,84 @@
+import { canonicalJson } from '../../../policy/evidence/index.ts';
+import type { LimitRow } from '../../../storage/schema/control.ts';
+import type { TenantConfiguration } from '../../contract/configuration.ts';
+import { readLimitDefaults, readLimitEntry } from '../configuration/entries.ts';
+import type { FieldPath } from '../configuration/source.ts';
+import type { ControlContext } from '../context.ts';
+import { nothing, type PlannedChange } from './change-list.ts';
+import { mayChange, type Planner } from './places.ts';
+
+function showLimit(row: LimitRow): unknown {
+  const { definition, state, version, owner } = row;
+  return { ...(JSON.parse(definition) as object), state, version, owner };
+}
+
+/** Plans the limits of one tenant. A changed limit is a new version; its counters stay, since they go by its id. */
+export function planLimits(
+  planner: Planner,
+  context: ControlContext,
+  tenant: { path: FieldPath; configuration: TenantConfiguration },
+  stored: { live: readonly LimitRow[]; versions: ReadonlyMap<string, number> },
+): PlannedChange[] {
+  const standing = new Map(stored.live.map((row) => [row.id, row]));
+  const defaults = readLimitDefaults(tenant.configuration);
+  const changes: PlannedChange[] = [];
+  tenant.configuration.limits?.forEach((wanted, index) => {
+    const before = standing.get(wanted.id) ?? null;
+    standing.delete(wanted.id);
+    const path = [...tenant.path, 'limits', index, 'id'];
+    if (before !== null && !mayChange(planner, before.owner, path, `Limit \`${wanted.id}\``)) return;
+    changes.push(
+      planLimit(before, {
+        tenant: tenant.configuration.slug,
+        id: wanted.id,
+        version: (stored.versions.get(wanted.id) ?? 0) + 1,
+        owner: planner.owner,
+        definition: canonicalJson(readLimitEntry(wanted, defaults)),
+        created_at_ms: context.now(),
+        state: 'active',
+      }),
+    );
+  });
+  const gone = [...standing.values()].filter((row) => row.owner === planner.owner);
+  return [...changes, ...gone.map(planLimitEnd)];
+}
+
+function planLimit(before: LimitRow | null, after: LimitRow): PlannedChange {
+  const isSame = before !== null && before.definition === after.definition && before.owner === after.owner;
+  const head = { objectType: 'limit', tenant: after.tenant, object: after.id, objectId: after.id } as const;
+  if (isSame) {
+    const shown = showLimit(before);
+    return { ...head, change: 'unchanged', act: 'limit.update', before: shown, after: shown, note: null, write: nothing };
+  }
+  return {
+    ...head,
+    change: before === null ? 'created' : 'updated',
+    act: before === null ? 'limit.create' : 'limit.update',
+    before: before === null ? null : showLimit(before),
+    after: showLimit(after),
+    note: `version ${after.version}`,
+    write: async (tx) => {
+      if (before !== null) await tx.updateLimitState(before, 'retired');
+      await tx.insertLimit(after);
+      return [];
+    },
+  };
+}
+
+function planLimitEnd(row: LimitRow): PlannedChange {
+  return {
+    change: 'removed',
+    objectType: 'limit',
+    tenant: row.tenant,
+    object: row.id,
+    objectId: row.id,
+    act: 'limit.retire',
+    before: showLimit(row),
+    after: showLimit({ ...row, state: 'retired' }),
+    note: 'retired: its versions are kept',
+    write: async (tx) => {
+      await tx.updateLimitState(row, 'retired');
+      return [];
+    },
+  };
+}

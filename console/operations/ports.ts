@@ -1,0 +1,149 @@
+import type {
+  ApiKeyRow,
+  AuditEntryRow,
+  AuditOpenValuesRow,
+  BatchSealRow,
+  CredentialRow,
+  DocumentRow,
+  LimitRow,
+  ManifestRow,
+  NodeRow,
+  PolicyRow,
+  PolicyState,
+  ProviderRow,
+  ServiceTokenRow,
+  SettingRow,
+  SubTenantStateRow,
+  TenantObjects,
+  TenantRow,
+} from '../../storage/schema/control.ts';
+import type { RunRow } from '../../storage/schema/run.ts';
+import type { CredentialDocument, SealedCredentials } from '../../storage/schema/snapshot.ts';
+
+/**
+ * What operations need of the drivers. `main.ts` joins them; the compiler checks that they fit.
+ */
+
+interface Version {
+  tenant: string;
+  id: string;
+  version: number;
+}
+
+/** Statements on control's state; each runs inside the transaction that it was got from. */
+export interface ControlTransaction {
+  readTenant(slug: string): Promise<TenantRow | null>;
+  readTenants(): Promise<TenantRow[]>;
+  readTenantObjects(slugs: readonly string[]): Promise<TenantObjects[]>;
+  insertTenant(row: TenantRow): Promise<void>;
+  updateTenant(slug: string, set: Partial<Omit<TenantRow, 'slug'>>): Promise<void>;
+  saveSubTenant(row: SubTenantStateRow): Promise<void>;
+  deleteSubTenant(tenant: string, slug: string): Promise<void>;
+  saveProvider(row: ProviderRow): Promise<void>;
+  deleteProvider(tenant: string, slug: string): Promise<void>;
+  readLiveCredentials(): Promise<CredentialRow[]>;
+  readLatestCredential(tenant: string, provider: string): Promise<{ id: string; version: number } | null>;
+  insertCredential(row: CredentialRow): Promise<void>;
+  wipeCredentialsBelow(id: string, version: number): Promise<void>;
+  readKey(id: string): Promise<ApiKeyRow | null>;
+  readKeys(tenant: string | null): Promise<ApiKeyRow[]>;
+  readKeysByHash(hashes: readonly string[]): Promise<ApiKeyRow[]>;
+  insertKey(row: ApiKeyRow): Promise<void>;
+  updateKey(id: string, set: Partial<Omit<ApiKeyRow, 'id' | 'tenant' | 'hash'>>): Promise<void>;
+  unlistRevokedKeys(hash: string): Promise<string[]>;
+  insertPolicy(row: PolicyRow): Promise<void>;
+  updatePolicyState(version: Version, state: PolicyState): Promise<void>;
+  readPolicyVersions(tenant: string): Promise<Map<string, number>>;
+  insertLimit(row: LimitRow): Promise<void>;
+  updateLimitState(version: Version, state: LimitRow['state']): Promise<void>;
+  readLimitVersions(tenant: string): Promise<Map<string, number>>;
+  lockSnapshot(): Promise<void>;
+  saveDocument(row: DocumentRow): Promise<void>;
+  readDocument(sha256: string): Promise<Buffer | null>;
+  readLatestManifest(): Promise<ManifestRow | null>;
+  insertManifest(row: ManifestRow): Promise<void>;
+  readNodeByToken(tokenHash: string): Promise<NodeRow | null>;
+  readNodeByName(name: string): Promise<NodeRow | null>;
+  saveNode(row: NodeRow): Promise<void>;
+  countNodes(): Promise<number>;
+  readServiceToken(tokenHash: string): Promise<ServiceTokenRow | null>;
+  insertServiceToken(row: ServiceTokenRow): Promise<boolean>;
+  readSetting(name: string): Promise<string | null>;
+  saveSetting(row: SettingRow): Promise<void>;
+  takeAuditSequences(tenant: string, count: number): Promise<number>;
+  insertAuditEntries(entries: readonly AuditEntryRow[], open: readonly AuditOpenValuesRow[]): Promise<void>;
+  readAuditHoles(): Promise<{ tenant: string; sequence: number; entries: number }[]>;
+  insertBatchSeal(row: BatchSealRow): Promise<{ added: boolean; row: BatchSealRow }>;
+}
+
+export interface ControlStorePort {
+  transaction<T>(work: (tx: ControlTransaction) => Promise<T>): Promise<T>;
+  ping(): Promise<void>;
+}
+
+/** Sealing of secrets at rest and to nodes. */
+export interface VaultPort {
+  seal(bound: string, secret: string): string;
+  open(bound: string, envelope: string): string;
+  sealToNode(node: { id: string; publicKey: string }, document: CredentialDocument): SealedCredentials;
+  /** Throws `input_invalid` where the key is none. */
+  checkNodeKey(publicKey: string): void;
+}
+
+/** Tells proxies that a manifest is in force. */
+export interface ManifestChannelPort {
+  publish(manifestId: string): Promise<void>;
+}
+
+/** The epoch keys in Redis that mark a tenant's counters as valid. */
+export interface EpochsPort {
+  writeIfAbsent(tenant: string, epoch: string): Promise<void>;
+  /** Null where there is none. */
+  read(tenant: string): Promise<string | null>;
+}
+
+/** What live proxies say of themselves. */
+export interface LiveProxiesPort {
+  read(): Promise<readonly LiveProxy[]>;
+}
+
+export interface LiveProxy {
+  proxyId: string;
+  /** Manifest in force there; null before its first. */
+  manifestId: string | null;
+  atMs: number;
+}
+
+/** Jobs that outlive a request. */
+export interface JobQueuePort {
+  add(job: { name: string; id: string; data: Readonly<Record<string, unknown>>; attempts: number }): Promise<void>;
+}
+
+/** Which tenants' rows a read may see. Only operations make one. */
+export type TenantScope = { kind: 'all' } | { kind: 'tenant'; tenant: string };
+
+/** Recorded runs. */
+export interface RunsPort {
+  readPage(
+    scope: TenantScope,
+    query: { limit: number; cursor: string | null; filter: Readonly<Record<string, string>> },
+  ): Promise<{ rows: readonly RunRow[]; next: string | null }>;
+  read(scope: TenantScope, runId: string): Promise<RunRow | null>;
+  stream(scope: TenantScope): AsyncIterable<RunRow>;
+}
+
+/** Counts and times of what control does; names and labels are bounded. */
+export interface MetricsPort {
+  auditAppended(act: string, count: number): void;
+  manifestIssued(sequence: number): void;
+  applied(result: 'applied' | 'dry_run' | 'refused' | 'failed', durationMs: number): void;
+  countersInvalid(tenants: number): void;
+  nodesEnrolled(count: number): void;
+}
+
+/** Where operations say what they did that no caller hears of. */
+export interface LogPort {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}

@@ -1,0 +1,90 @@
+import { hash } from 'node:crypto';
+import type { DecisionContext, FactValue } from '../../storage/schema/decision.ts';
+import { HocError } from '../../storage/schema/errors.ts';
+import { type FactDefinition, findFact } from './facts.ts';
+
+/** Longest text that a decision looks at, in UTF-16 units; what is longer is recorded by its digest only. */
+const maxTextLength = 4_096;
+const maxListItems = 1_024;
+const maxListCharacters = 65_536;
+/** Amounts beyond this stand as this: every threshold that fits an exact integer still falls on the right side. */
+const maxAmount = 9e15;
+const wholeNumber = /^-?\d{1,40}$/;
+const loneSurrogate = /\p{Surrogate}/u;
+
+export interface FreezeInput {
+  phase: DecisionContext['phase'];
+  /** The instant of the decision, Unix ms, read once by the caller. */
+  atMs: number;
+  /** `CompiledPolicies.factsNamed` of the phase. */
+  names: readonly string[];
+  /** Value of a fact, undefined or null where the run has none. Amounts may come as decimal strings. */
+  read: (fact: string) => FactValue | undefined;
+}
+
+/** A value as it is frozen; `decidable` is false where the context holds only a digest of it. */
+interface Frozen {
+  value: FactValue;
+  decidable: boolean;
+}
+
+/**
+ * Freezes exactly the facts that the policies of a phase name, sorted, as the one thing that a decision and its replay see.
+ *
+ * Closed types, no floats: fractions are rounded up, amounts are held within 9e15. A fact that is absent or of the wrong type
+ * stands as null and in `missing`. A text over 4,096 units or with lone surrogates, or a list over 1,024 items or 65,536
+ * units, stands as `sha256:<hex>:<units>` (a list as one such item) and in `missing` too: no policy may be passed by
+ * padding what it looks at, so its `on_error` decides. Throws `internal` for a name outside the fact table.
+ */
+export function freezeContext(input: FreezeInput): DecisionContext {
+  const facts: Record<string, FactValue> = {};
+  const missing: string[] = [];
+  for (const name of [...new Set(input.names)].sort()) {
+    const definition = findFact(name);
+    if (definition === undefined)
+      throw new HocError({ code: 'internal', publicMessage: 'a fact outside the fact table' });
+    const frozen = freezeFact(definition, input.read(name));
+    facts[name] = frozen?.value ?? null;
+    if (frozen === null || !frozen.decidable) missing.push(name);
+  }
+  return { v: 1, phase: input.phase, at_ms: Math.trunc(input.atMs), facts, missing };
+}
+
+function freezeFact(definition: FactDefinition, value: FactValue | undefined): Frozen | null {
+  if (value === undefined || value === null) return null;
+  switch (definition.type) {
+    case 'boolean':
+      return typeof value === 'boolean' ? { value, decidable: true } : null;
+    case 'integer':
+      return freezeInteger(value);
+    case 'text':
+      return typeof value === 'string' ? freezeText(value) : null;
+    case 'texts':
+      return Array.isArray(value) ? freezeList(value) : null;
+  }
+}
+
+function freezeInteger(value: FactValue): Frozen | null {
+  const isAmount = typeof value === 'number' || (typeof value === 'string' && wholeNumber.test(value));
+  const amount = isAmount ? Math.ceil(Number(value)) : Number.NaN;
+  if (Number.isNaN(amount)) return null;
+  return { value: Math.min(Math.max(amount, -maxAmount), maxAmount), decidable: true };
+}
+
+function freezeText(text: string): Frozen {
+  if (text.length <= maxTextLength && !loneSurrogate.test(text)) return { value: text, decidable: true };
+  return { value: digestOf(text, text.length), decidable: false };
+}
+
+function freezeList(items: readonly unknown[]): Frozen | null {
+  const texts = items.filter((item) => typeof item === 'string');
+  if (texts.length !== items.length) return null;
+  const units = texts.reduce((sum, text) => sum + text.length, 0);
+  const fits = texts.length <= maxListItems && units <= maxListCharacters;
+  if (fits && texts.every((text) => freezeText(text).decidable)) return { value: texts, decidable: true };
+  return { value: [digestOf(JSON.stringify(texts), units)], decidable: false };
+}
+
+function digestOf(text: string, units: number): string {
+  return `sha256:${hash('sha256', text, 'hex')}:${units}`;
+}

@@ -1,0 +1,7 @@
+export { checkPolicies } from './check-policies.ts';
+export { type CompiledPolicies, compileInSteps, compilePolicies } from './compile.ts';
+export { freezeContext } from './context.ts';
+export { decideRequest } from './decide.ts';
+export { engineVersion } from './engine.ts';
+export { factTable } from './facts.ts';
+export type { ScopeFacts } from './scope.ts';

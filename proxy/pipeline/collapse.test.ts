@@ -1,0 +1,89 @@
+import t from 'tap';
+import type { FinishRecord, Frame } from '../../storage/schema/record.ts';
+import type { CallerAnswer, InboundCall } from './call.ts';
+import { createRefusalCollapse } from './collapse.ts';
+import type { Gate } from './ports.ts';
+import { openRun, refuse } from './run.ts';
+
+const call: InboundCall = { method: 'GET', url: '/x', rawHeaders: [], readBody: async () => Buffer.alloc(0) };
+
+function createWorld() {
+  let nowMs = 1_000_000;
+  let ids = 0;
+  let seq = 0;
+  const finished: FinishRecord[] = [];
+  const answered: string[] = [];
+  const gate: Gate = {
+    clock: { nowMs: () => nowMs, nowUs: () => nowMs * 1000 },
+    ids: { runId: () => `run-${++ids}`, salt: () => '00'.repeat(16) },
+    hashKey: (secret) => secret,
+    snapshot: () => null,
+    snapshotIsStale: () => false,
+    reservations: { reserve: async () => ({ kind: 'down', reason: 'test' }), settle: async () => undefined },
+    spool: {
+      proxyId: 'p',
+      epoch: 1,
+      nextSeq: () => ++seq,
+      append: (frame: Frame) => finished.push(JSON.parse(frame.head.toString()) as FinishRecord),
+      accepts: () => true,
+    },
+    upstream: {
+      send: () => {
+        throw new Error('a refused run is never sent');
+      },
+    },
+    credentials: { find: () => null },
+    telemetry: { runStarted: () => undefined, runFinished: () => undefined, limitUsed: () => undefined, failed: (_, error) => t.fail(String(error)) },
+    settler: { add: () => undefined },
+    limits: { maxBodyBytes: 1, maxCaptureBytes: 1, reservationMs: 1 },
+  };
+  const caller: CallerAnswer = {
+    writableFinished: false,
+    destroyed: false,
+    writeHead: (_status, _text, headers) => answered.push(headers[headers.indexOf('x-hoc-run-id') + 1] ?? ''),
+    write: () => true,
+    end: () => undefined,
+    once: () => undefined,
+    destroy: () => undefined,
+  };
+  const collapse = createRefusalCollapse(gate);
+  const refuseOne = (keyId: string) => {
+    const run = openRun(gate, call);
+    run.suspect = { tenant: 'acme', keyId };
+    collapse.end(run, refuse('key_invalid', 'Key is revoked.', `key:${keyId}`), caller);
+  };
+  return {
+    collapse,
+    finished,
+    answered,
+    refuseOne,
+    passSecond: () => {
+      nowMs += 1000;
+    },
+  };
+}
+
+t.test('a flood of one key becomes one counted record a second, and every answered run id opens a record', async (t) => {
+  const world = createWorld();
+  for (let index = 0; index < 500; index += 1) world.refuseOne('key_a');
+  t.equal(world.finished.length, 50, 'the rest waits for the end of the second');
+  world.passSecond();
+  world.collapse.flush(false);
+  t.equal(world.finished.length, 51);
+  t.equal(world.finished.at(-1)?.count, 450);
+  t.equal(world.finished.reduce((sum, record) => sum + record.count, 0), 500);
+  const onRecord = new Set(world.finished.map((record) => record.run_id));
+  t.ok(world.answered.every((id) => onRecord.has(id)));
+});
+
+t.test('keys do not share a flood, and a new second counts anew', async (t) => {
+  const world = createWorld();
+  for (let index = 0; index < 60; index += 1) world.refuseOne('key_a');
+  world.refuseOne('key_b');
+  t.equal(world.finished.filter((record) => record.key_id === 'key_b').length, 1);
+  world.passSecond();
+  world.refuseOne('key_a');
+  t.equal(world.finished.filter((record) => record.count === 10).length, 1, 'what stood is recorded before the new second');
+  world.collapse.flush(true);
+  t.equal(world.finished.reduce((sum, record) => sum + record.count, 0), 62);
+});

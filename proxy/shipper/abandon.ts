@@ -1,0 +1,83 @@
+import { canonicalJson } from '../../policy/evidence/index.ts';
+import type { FinishRecord, IntentRecord } from '../../storage/schema/record.ts';
+import type { OpenRun } from './ledger.ts';
+
+/** A record made by recovery: its canonical bytes and its erasable values, both as JSON. */
+export interface RecoveryRecord {
+  raw: string;
+  open: string;
+}
+
+/** The recorder identity under which a proxy's recovery writes, in the epoch of the dead proxy. */
+export function recoveryId(proxyId: string): string {
+  return `${proxyId}.recovery`;
+}
+
+/**
+ * Closes a run whose proxy died between intent and finish: status `abandoned`, outcome `failure`, everything known repeated
+ * from the intent. What it cost cannot be known: its bound is what was reserved for it, named by `usage_source: estimated`;
+ * without a reservation the cost stays null and the usage `none`. The run ends at the last sign of life of its proxy.
+ *
+ * `lastAtMs` is that sign, `atMs` the time of closing, both Unix ms; `seq` is gapless from 1 within the dead epoch. Throws
+ * where the intent's bytes are no intent record.
+ */
+export function closeAbandonedRun(
+  run: OpenRun,
+  closing: { proxyId: string; seq: number; atMs: number; lastAtMs: number },
+): RecoveryRecord {
+  const intent = JSON.parse(run.raw) as IntentRecord;
+  const endedAtMs = Math.max(intent.at_ms, closing.lastAtMs);
+  const latencyMs = endedAtMs - intent.at_ms;
+  const record: FinishRecord = {
+    v: 1,
+    kind: 'finish',
+    proxy_id: recoveryId(closing.proxyId),
+    proxy_epoch: run.epoch,
+    proxy_seq: closing.seq,
+    tenant: intent.tenant,
+    at_ms: closing.atMs,
+    run_id: intent.run_id,
+    sub_tenant: intent.sub_tenant,
+    key_id: intent.key_id,
+    provider: intent.provider,
+    dialect: intent.dialect,
+    model: intent.model,
+    method: intent.method,
+    route: intent.route,
+    streamed: intent.streamed,
+    status: 'abandoned',
+    outcome: 'failure',
+    proximity: 'ok',
+    verdict: intent.verdict,
+    decided_by: intent.decided_by,
+    refusal_code: null,
+    reason: 'The proxy ended before the run did.',
+    http_status: null,
+    usage: {
+      input_tokens: null,
+      output_tokens: null,
+      cached_input_tokens: null,
+      cache_write_tokens: null,
+      reasoning_tokens: null,
+    },
+    usage_source: intent.reserved_nano_usd === null ? 'none' : 'estimated',
+    cost_nano_usd: intent.reserved_nano_usd,
+    reserved_nano_usd: intent.reserved_nano_usd,
+    estimated_input_tokens: intent.estimated_input_tokens,
+    estimated_output_tokens: intent.estimated_output_tokens,
+    latency_ms: latencyMs,
+    ttft_ms: null,
+    snapshot_id: intent.snapshot_id,
+    decision_digest: intent.decision_digest,
+    altered: false,
+    started_at: intent.at_ms,
+    ended_at: endedAtMs,
+    count: 1,
+    marks: ['usage_missing'],
+    events: [{ stage: 'finish', at_us: latencyMs * 1000, detail: 'abandoned' }],
+    request_bytes: 0,
+    response_bytes: 0,
+    commitments: intent.commitments,
+  };
+  return { raw: canonicalJson(record), open: run.open };
+}

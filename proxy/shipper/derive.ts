@@ -1,0 +1,150 @@
+import { leafHash } from '../../policy/evidence/index.ts';
+import type { FinishRecord, IntentRecord, OpenValues, PayloadHead, SealedRecord } from '../../storage/schema/record.ts';
+import type { RunFact } from './ledger.ts';
+import type { SpoolFrame } from './ports.ts';
+import type { PayloadRow, RecordRow, RunVersionRow, ShippedBatch } from './rows.ts';
+import { runningRow, terminalRow } from './run-row.ts';
+
+/** Everything that follows from a stretch of frames, and from nothing else: the same frames give the same bytes. */
+export interface DerivedBatch {
+  batch: ShippedBatch;
+  facts: readonly RunFact[];
+  /** Frames whose bytes are sound but are no record or payload of ours. Nothing of them is shipped. */
+  unreadable: number;
+  /** Unix ms of the earliest record; null where there is none. */
+  oldestAtMs: number | null;
+}
+
+/**
+ * Derives rows and facts from frames of one epoch, in their order.
+ *
+ * Every record gets its row. A run gets one row, its terminal one where its finish is here too: the intent's version would
+ * only be written to be outranked. The erasable values of such an intent are not even parsed.
+ */
+export function deriveBatch(id: string, frames: readonly SpoolFrame[]): DerivedBatch {
+  const derivation = new Derivation();
+  for (const frame of frames) derivation.take(frame);
+  return derivation.end(id);
+}
+
+/** Only the facts of a stretch of frames: what the ledger needs to be brought up to date after a restart. */
+export function deriveFacts(frames: readonly SpoolFrame[]): RunFact[] {
+  const facts: RunFact[] = [];
+  for (const frame of frames) {
+    if (frame.kind !== 'record') continue;
+    const fact = readable(() => {
+      const record = parseRecord(frame.head.toString());
+      if (record.kind === 'intent') return intentFact(record, frame.head.toString(), frame.tail);
+      return record.kind === 'finish' ? finishFact(record, parseOpenValues(frame.tail)) : settledFact(record);
+    });
+    if (fact !== null) facts.push(fact);
+  }
+  return facts;
+}
+
+class Derivation {
+  readonly #records: RecordRow[] = [];
+  readonly #runs: RunVersionRow[] = [];
+  readonly #payloads: PayloadRow[] = [];
+  readonly #facts: RunFact[] = [];
+  readonly #intents = new Map<string, { record: IntentRecord; row: RecordRow; tail: Buffer }>();
+  #unreadable = 0;
+  #oldestAtMs: number | null = null;
+
+  take(frame: SpoolFrame): void {
+    if (frame.kind === 'mark') return;
+    const taken = readable(() => (frame.kind === 'payload' ? this.#takePayload(frame) : this.#takeRecord(frame)));
+    if (taken === null) this.#unreadable += 1;
+  }
+
+  end(id: string): DerivedBatch {
+    for (const { record, row, tail } of this.#intents.values()) {
+      const open = readable(() => parseOpenValues(tail));
+      if (open === null) this.#unreadable += 1;
+      this.#runs.push(runningRow(record, open ?? {}, row.leaf_hash));
+      this.#facts.push(intentFact(record, row.raw, open === null ? Buffer.alloc(0) : tail));
+    }
+    return {
+      batch: { id, records: this.#records, runs: this.#runs, payloads: this.#payloads },
+      facts: this.#facts,
+      unreadable: this.#unreadable,
+      oldestAtMs: this.#oldestAtMs,
+    };
+  }
+
+  #takePayload(frame: SpoolFrame): true {
+    this.#payloads.push({ ...(JSON.parse(frame.head.toString()) as PayloadHead), body: frame.tail });
+    return true;
+  }
+
+  #takeRecord(frame: SpoolFrame): true {
+    const raw = frame.head.toString();
+    const record = parseRecord(raw);
+    const open = record.kind === 'finish' ? parseOpenValues(frame.tail) : {};
+    const row = recordRow(record, raw);
+    this.#records.push(row);
+    this.#oldestAtMs = Math.min(this.#oldestAtMs ?? row.at_ms, row.at_ms);
+    if (record.kind === 'intent') {
+      this.#intents.set(record.run_id, { record, row, tail: frame.tail });
+    } else if (record.kind === 'settled') {
+      this.#facts.push(settledFact(record));
+    } else {
+      this.#intents.delete(record.run_id);
+      this.#runs.push(terminalRow(record, open, row.leaf_hash));
+      this.#facts.push(finishFact(record, open));
+    }
+    return true;
+  }
+}
+
+function recordRow(record: SealedRecord, raw: string): RecordRow {
+  return {
+    tenant: record.tenant,
+    proxy_id: record.proxy_id,
+    proxy_epoch: record.proxy_epoch,
+    proxy_seq: record.proxy_seq,
+    kind: record.kind,
+    run_id: record.kind === 'settled' ? null : record.run_id,
+    at_ms: record.at_ms,
+    leaf_hash: leafHash(raw),
+    raw,
+  };
+}
+
+/** Throws SyntaxError where the text is no record; what is inside one is the pipeline's own and is not checked again. */
+function parseRecord(raw: string): SealedRecord {
+  const record = JSON.parse(raw) as SealedRecord | null;
+  const kind = record?.kind;
+  if (record === null || (kind !== 'intent' && kind !== 'finish' && kind !== 'settled')) {
+    throw new SyntaxError('not a record');
+  }
+  return record;
+}
+
+function parseOpenValues(tail: Buffer): OpenValues {
+  return tail.length === 0 ? {} : (JSON.parse(tail.toString()) as OpenValues);
+}
+
+function intentFact(record: IntentRecord, raw: string, tail: Buffer): RunFact {
+  const { proxy_epoch: epoch, run_id: runId, at_ms: atMs } = record;
+  return { kind: 'intent', epoch, runId, atMs, raw, open: tail.toString() };
+}
+
+function finishFact(record: FinishRecord, open: OpenValues): RunFact {
+  const { proxy_epoch: epoch, run_id: runId, at_ms: atMs, tenant } = record;
+  return { kind: 'finish', epoch, runId, atMs, tenant, settle: open.settle ?? [] };
+}
+
+function settledFact(record: SealedRecord & { kind: 'settled' }): RunFact {
+  return { kind: 'settled', epoch: record.proxy_epoch, atMs: record.at_ms, runIds: record.runs };
+}
+
+/** What `read` returns, or null where it meets text that is not ours. */
+function readable<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

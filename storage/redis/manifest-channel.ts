@@ -1,0 +1,31 @@
+import type { Redis } from './connection.ts';
+
+const channel = 'hoc:manifest';
+
+export interface ManifestChannel {
+  /** Announces a manifest by its id. Rejects while Redis is away: proxies then find it by polling. */
+  publish(id: string): Promise<void>;
+  /**
+   * Calls `onId` for every announcement until the returned function is called. It uses a connection of its own, which is
+   * opened again for ever; what is announced while it is away is missed.
+   */
+  subscribe(onId: (id: string) => void): Promise<() => Promise<void>>;
+}
+
+/** The Redis channel on which control pushes the ids of new manifests to the proxies. A hint: polling is the promise. */
+export function createManifestChannel(redis: Redis): ManifestChannel {
+  return {
+    async publish(id) {
+      await redis.publish(channel, id);
+    },
+    async subscribe(onId) {
+      // Subscribing waits for the connection, and is done again by ioredis after each reconnection.
+      const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
+      // Reconnection is the answer to a broken connection; there is nobody to tell.
+      subscriber.on('error', () => undefined);
+      subscriber.on('message', (_channel, id) => onId(id));
+      await subscriber.subscribe(channel);
+      return async () => subscriber.disconnect();
+    },
+  };
+}

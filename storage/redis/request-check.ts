@@ -1,0 +1,33 @@
+import { HocError } from '../schema/errors.ts';
+import type { ReserveRequest, SettleRequest } from '../schema/reservation.ts';
+
+/** The largest amount and ceiling that the script counts exactly: under 2^53. */
+const maxAmount = 9_000_000_000_000_000n;
+/** Lua hands a list of some thousands to a command at most; a run of four words an item stays far under that. */
+const maxItems = 500;
+
+/** Throws `internal` where a reservation is not one the script can hold: the caller's engine made a mistake. */
+export function checkReserve({ items, expiresInMs }: ReserveRequest): void {
+  if (!Number.isSafeInteger(expiresInMs) || expiresInMs < 1) throw mistake('its expiry is not a number of ms');
+  if (items.length > maxItems) throw mistake(`it has more than ${maxItems} items`);
+  for (const [index, item] of items.entries()) {
+    if (!isAmount(item.amount) || !isAmount(item.ceiling)) throw mistake('an amount or ceiling is not from 0 to 9e15');
+    for (let other = 0; other < index; other += 1) {
+      if (items[other]?.key === item.key) throw mistake('two of its items share a counter');
+    }
+  }
+}
+
+/** Throws `internal` where a settlement is not one the script can hold. */
+export function checkSettle({ items }: SettleRequest): void {
+  if (items.length > maxItems) throw mistake(`it has more than ${maxItems} items`);
+  if (!items.every(({ amount }) => isAmount(amount))) throw mistake('an amount is not from 0 to 9e15');
+}
+
+function isAmount(amount: bigint): boolean {
+  return amount >= 0n && amount <= maxAmount;
+}
+
+function mistake(what: string): HocError {
+  return new HocError({ code: 'internal', publicMessage: `The reservation cannot be made: ${what}.` });
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type Redis, ReplyError } from 'ioredis';
+
+/** Source of the scripts' clock, Redis time. Tests alone put another one in its place. */
+export const redisClock = readAsset('clock.lua');
+
+/** The script that reserves, settles and expires, on the given clock. */
+export function limitsSource(clock: string = redisClock): string {
+  return [clock, readAsset('windows.lua'), readAsset('limits.lua')].join('\n');
+}
+
+/** The script that reads counters, on the given clock. */
+export function readCountersSource(clock: string = redisClock): string {
+  return [clock, readAsset('windows.lua'), readAsset('read-counters.lua')].join('\n');
+}
+
+function readAsset(name: string): string {
+  return readFileSync(new URL(`./${name}`, import.meta.url), 'utf8');
+}
+
+export interface Script {
+  run(keys: readonly string[], args: readonly string[]): Promise<unknown>;
+  /** Loads the script, so that the first run need not carry it. */
+  load(): Promise<void>;
+}
+
+/**
+ * A Lua script called by its digest; the source is sent only to a Redis that does not know it. Rejects with the client's
+ * error: `ReplyError` where Redis answered with one, others where no answer came.
+ */
+export function createScript(redis: Redis, source: string): Script {
+  const digest = createHash('sha1').update(source).digest('hex');
+  return {
+    async load() {
+      await redis.script('LOAD', source);
+    },
+    async run(keys, args) {
+      try {
+        return await redis.evalsha(digest, keys.length, ...keys, ...args);
+      } catch (error) {
+        if (!readReplyError(error)?.startsWith('NOSCRIPT')) throw error;
+        return await redis.eval(source, keys.length, ...keys, ...args);
+      }
+    },
+  };
+}
+
+/** What Redis itself answered as an error, or null where the error is the client's and no answer came. */
+export function readReplyError(error: unknown): string | null {
+  return error instanceof Error && error instanceof ReplyError ? String(error.message) : null;
+}
