@@ -13,7 +13,7 @@
  * Each figure is the median of the rounds. `hoc_to_bare` and `hoc_to_portkey` are ratios of rates. `runs_sent` counts the
  * requests to hoc that were answered, warm-up included; `runs_recorded` the rows that `hoc runs export` has for them: the
  * bench fails where they differ, and where any request of any contender was not answered with 2xx. `cpu_us_per_run` is
- * CPU time of a process from before a turn of hoc until its runs are on record, by run. Absolute figures depend on the
+ * CPU time of a process from before a turn of hoc until its records are shipped, by run. Absolute figures depend on the
  * machine; ratios are what to compare. `--profile` prints where the proxy's time goes. Only `--save` writes to
  * bench/results. See `--help` for the rest.
  */
@@ -35,6 +35,7 @@ interface Running {
   contenders: readonly Contender[];
   hoc: Hoc | null;
   load: BenchChild;
+  /** Ends everything that was started and removes the bench's temporary folder. */
   stop(): Promise<void>;
 }
 
@@ -61,6 +62,7 @@ async function startAll(options: BenchOptions, folder: string, report: BenchRepo
   const started: { stop(): Promise<void> }[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(started.map((one) => one.stop()));
+    rmSync(folder, { recursive: true, force: true });
   };
   try {
     const script = (name: string): string => fileURLToPath(new URL(`./${name}/main.js`, import.meta.url));
@@ -86,6 +88,18 @@ async function startAll(options: BenchOptions, folder: string, report: BenchRepo
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** A bench that is ended from outside ends what it started: nginx and Portkey would stay. */
+function stopOnSignal(running: Running): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      running.stop().then(
+        () => process.exit(130),
+        () => process.exit(1),
+      );
+    });
   }
 }
 
@@ -144,15 +158,12 @@ async function main(): Promise<number> {
   }
   const folder = mkdtempSync(join(tmpdir(), 'hoc-bench-'));
   const report = openReport(options.seed);
+  const running = await startAll(options, folder, report);
+  stopOnSignal(running);
   try {
-    const running = await startAll(options, folder, report);
-    try {
-      await (options.profile ? runProfiled : runScenarios)(options, running, report);
-    } finally {
-      await running.stop();
-    }
+    await (options.profile ? runProfiled : runScenarios)(options, running, report);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    await running.stop();
   }
   for (const [name, why] of Object.entries(report.absent)) console.error(`${name} did not take part: ${why}`);
   const faults = findFaults(report);

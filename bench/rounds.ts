@@ -29,12 +29,13 @@ interface RoundsInput {
   say(text: string): void;
 }
 
-/** How long hoc may take to put a round's runs on record before the bench goes on. */
+/** How long hoc may take to ship a round's records, and to show the runs once all is shipped. */
 const drainTimeoutMs = 60_000;
+const showTimeoutMs = 20_000;
 
 /**
  * Runs one scenario: a warm-up of each contender, then rounds in which each has its turn, in an order drawn from the seed,
- * so that a drift of the machine meets all of them. After each turn of hoc the bench waits until its runs are on record:
+ * so that a drift of the machine meets all of them. After each turn of hoc the bench waits until its records are shipped:
  * shipping is part of hoc's cost, not of the next contender's.
  */
 export async function runRounds(input: RoundsInput): Promise<Rounds> {
@@ -53,7 +54,7 @@ export async function runRounds(input: RoundsInput): Promise<Rounds> {
       say(`${input.scenario.name} round ${round}/${pace.rounds} ${contender.name}: ${describe(result)}`);
     }
   }
-  return { results, ...ledger.close() };
+  return { results, ...(await ledger.close()) };
 }
 
 function describe({ rps, p50Ms, p99Ms, failed, non2xx }: LoadResult): string {
@@ -81,7 +82,6 @@ async function runTurn({ scenario, load }: RoundsInput, contender: Contender, se
 async function openLedger(hoc: Hoc | null) {
   const before = hoc === null ? 0 : await hoc.countRuns();
   let sent = 0;
-  let recorded = 0;
   let measuredRuns = 0;
   let measuring = false;
   const cpuUs: CpuUs = { proxy: 0, shipper: 0, control: 0 };
@@ -94,7 +94,7 @@ async function openLedger(hoc: Hoc | null) {
       const cpuBefore = hoc.readCpu();
       const result = await run();
       sent += result.answered;
-      recorded = (await hoc.awaitRuns(before + sent, drainTimeoutMs)) - before;
+      await hoc.awaitDrained(drainTimeoutMs);
       if (measuring) {
         const cpuAfter = hoc.readCpu();
         for (const name of measuredProcesses) cpuUs[name] += cpuAfter[name] - cpuBefore[name];
@@ -102,9 +102,10 @@ async function openLedger(hoc: Hoc | null) {
       }
       return result;
     },
-    close(): Pick<Rounds, 'runsSent' | 'runsRecorded' | 'cpuUsPerRun'> {
+    async close(): Promise<Pick<Rounds, 'runsSent' | 'runsRecorded' | 'cpuUsPerRun'>> {
       if (hoc === null) return { runsSent: null, runsRecorded: null, cpuUsPerRun: null };
       for (const name of measuredProcesses) cpuUs[name] /= Math.max(1, measuredRuns);
+      const recorded = (await hoc.awaitRuns(before + sent, showTimeoutMs)) - before;
       return { runsSent: sent, runsRecorded: recorded, cpuUsPerRun: cpuUs };
     },
   };

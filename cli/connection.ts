@@ -25,10 +25,11 @@ export const defaultData = '.hoc';
  * installation is there, UsageError when only half of the variables are set.
  */
 export function findControl(options: ConnectionOptions, env: NodeJS.ProcessEnv): Connection {
-  const url = env['HOC_URL'] ?? '';
-  const token = env['HOC_TOKEN'] ?? '';
+  const url = env.HOC_URL ?? '';
+  const token = env.HOC_TOKEN ?? '';
   if (options.data === undefined && (url !== '' || token !== '')) {
-    if (url === '' || token === '') throw new UsageError(`Set both HOC_URL and HOC_TOKEN; ${url === '' ? 'HOC_URL' : 'HOC_TOKEN'} is missing.`);
+    if (url === '' || token === '')
+      throw new UsageError(`Set both HOC_URL and HOC_TOKEN; ${url === '' ? 'HOC_URL' : 'HOC_TOKEN'} is missing.`);
     if (!URL.canParse(url)) throw new UsageError('HOC_URL is not a URL; expected for example http://127.0.0.1:7081.');
     return { url, token, source: 'HOC_URL' };
   }
@@ -54,7 +55,7 @@ export function readRunFile(dir: string): RunJson & { engines?: Record<string, s
 
 /**
  * Runs `work` with a client of control. Where control does not answer, throws Unreachable, saying where it was looked for.
- * The contract is loaded here, so that commands which need no control start without it.
+ * The client alone is loaded, and only here, so that commands start fast.
  */
 export async function withControl<T>(
   options: ConnectionOptions,
@@ -62,12 +63,14 @@ export async function withControl<T>(
   work: (client: ControlClient) => Promise<T>,
 ): Promise<T> {
   const { url, token, source } = findControl(options, env);
-  const { ControlClient } = await import('../console/contract/index.ts');
+  const { ControlClient } = await import('../console/contract/client.ts');
   try {
     return await work(new ControlClient({ url, token }));
   } catch (error) {
     if (!(error instanceof HocError) || error.code !== 'engine_unavailable' || !isConnectionFailure(error)) throw error;
-    throw new Unreachable(`${error.publicMessage} (found through ${source}).\nIs HOC running? Start it with "hoc start".`);
+    throw new Unreachable(
+      `${error.publicMessage} (found through ${source}).\nIs HOC running? Start it with "hoc start".`,
+    );
   }
 }
 

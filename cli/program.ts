@@ -27,16 +27,29 @@ Examples:
 /** The whole command line. Every command takes --json; each file of `commands/` adds one command. */
 export function buildProgram(): Command {
   const program = new Command('hoc')
-    .description('AI governance console with a policy enforcement point: every LLM run identified, decided and recorded.')
+    .description(
+      'AI governance console with a policy enforcement point: every LLM run identified, decided and recorded.',
+    )
     .configureHelp({ showGlobalOptions: true })
     .option('--json', 'print JSON for programs instead of text for people')
     .addHelpText('after', exitCodeHelp)
     .exitOverride();
-  const adders = [addStart, addApply, addKeys, addRuns, addPolicy, addDoctor, addProxy, addControl, addShipper, addMigrate, addChildren];
+  const adders = [
+    addStart,
+    addApply,
+    addKeys,
+    addRuns,
+    addPolicy,
+    addDoctor,
+    addProxy,
+    addControl,
+    addShipper,
+    addMigrate,
+    addChildren,
+  ];
   for (const add of adders) add(program);
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({ outputError: (text, write) => write(text) });
-    if (command !== program && command.commands.length === 0) command.option('--json', 'print JSON for programs instead of text for people');
   }
   return program;
 }

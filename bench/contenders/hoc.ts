@@ -23,6 +23,8 @@ export interface Hoc extends Contender {
   proxyPid(): number;
   /** Rows of `hoc runs export`: how many runs are on record. */
   countRuns(): Promise<number>;
+  /** Resolves once ClickHouse has acknowledged all that the proxy wrote; rejects after `timeoutMs`. */
+  awaitDrained(timeoutMs: number): Promise<void>;
   /** Resolves with the count once `expected` runs are on record, or with what is there after `timeoutMs`. */
   awaitRuns(expected: number, timeoutMs: number): Promise<number>;
 }
@@ -53,6 +55,7 @@ export async function startHoc(context: ContenderContext): Promise<Hoc | Absent>
     readCpu: () => readCpu(data),
     proxyPid: () => pidOf(data, 'proxy'),
     countRuns,
+    awaitDrained: (timeoutMs) => awaitDrained(`${String(child.ready.admin)}/metrics`, timeoutMs),
     awaitRuns: (expected, timeoutMs) => awaitRuns(countRuns, expected, timeoutMs),
   };
 }
@@ -71,6 +74,21 @@ function readCpu(data: string): CpuUs {
     return cpuUs;
   };
   return { proxy: read('proxy'), shipper: read('shipper'), control: read('control') };
+}
+
+/** The shipper measures its backlog once a second, so a figure younger than that may be from before the load. */
+const backlogAgeMs = 1500;
+
+async function awaitDrained(metrics: string, timeoutMs: number): Promise<void> {
+  const deadlineMs = Date.now() + timeoutMs;
+  for (let waitMs = backlogAgeMs; ; waitMs = 250) {
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    const text = await (await fetch(metrics)).text();
+    const backlog = text.match(/^hoc_spool_bytes\{[^}]*process="shipper"[^}]*\} (\S+)$/m)?.[1];
+    if (backlog === undefined) throw new Error('The metrics of hoc do not say how far its shipper is');
+    if (Number(backlog) === 0) return;
+    if (Date.now() > deadlineMs) throw new Error(`After ${timeoutMs} ms ${backlog} bytes are not shipped`);
+  }
 }
 
 async function awaitRuns(countRuns: () => Promise<number>, expected: number, timeoutMs: number): Promise<number> {

@@ -6,6 +6,8 @@ export function addChildren(program: Command): void {
     process.title = 'hoc clickhouse';
     const { runClickHouseFront } = await import('../../storage/clickhouse/front/main.ts');
     await runClickHouseFront(process.env);
+    // It resolves once everything is closed; the engine's own threads would keep the process alive.
+    process.exit(0);
   });
   program.command('simulator', { hidden: true }).action(async () => {
     process.title = 'hoc simulator';

@@ -55,7 +55,9 @@ export function addKeys(program: Command): void {
     .argument('<id>', 'public id, e.g. key_9f2c81d0a4b7')
     .option('-d, --data <dir>', 'data folder of a running "hoc start"')
     .addHelpText('after', '\nExample:\n  $ hoc keys revoke key_9f2c81d0a4b7')
-    .action(async (id: string, _flags: KeysFlags, command: Command) => revokeKey(id, command.optsWithGlobals<KeysFlags>()));
+    .action(async (id: string, _flags: KeysFlags, command: Command) =>
+      revokeKey(id, command.optsWithGlobals<KeysFlags>()),
+    );
 }
 
 async function createKey(flags: CreateFlags): Promise<void> {
@@ -80,7 +82,9 @@ async function listKeys(flags: KeysFlags): Promise<void> {
   const keys = await withControl(flags, process.env, (client) => client.listKeys(flags.tenant));
   if (flags.json === true) return printJson(keys);
   if (keys.length === 0) return print('No keys. Create one with: hoc keys create --tenant <slug> --name <name>\n');
-  const columns = ['ID', 'TENANT', 'NAME', 'STATE', 'PROVIDER', 'ACTOR', 'EXPIRES', 'OWNER'].map((title) => ({ title }));
+  const columns = ['ID', 'TENANT', 'NAME', 'STATE', 'PROVIDER', 'ACTOR', 'EXPIRES', 'OWNER'].map((title) => ({
+    title,
+  }));
   await print(`${formatTable(columns, keys.map(rowOf))}\n`);
 }
 

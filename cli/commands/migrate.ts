@@ -11,7 +11,7 @@ Example:
 export function addMigrate(program: Command): void {
   program
     .command('migrate')
-    .description('Bring Postgres and ClickHouse to this version\'s schema, under a lock.')
+    .description("Bring Postgres and ClickHouse to this version's schema, under a lock.")
     .addHelpText('after', help)
     .action(async () => {
       process.title = 'hoc migrate';

@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { addRunsExport } from './runs-export.ts';
-import { addRunsShow } from './runs-show.ts';
 import type { RunsQuery } from '../../console/contract/index.ts';
 import type { RunRow } from '../../storage/schema/run.ts';
 import { withControl } from '../connection.ts';
 import { formatUsd } from '../output/money.ts';
 import { print, printJson } from '../output/print.ts';
 import { formatTable } from '../output/table.ts';
+import { addRunsExport } from './runs-export.ts';
+import { addRunsShow } from './runs-show.ts';
 
 interface ListFlags {
   limit: number;
@@ -35,14 +35,24 @@ export function addRuns(program: Command): void {
     .option('--cursor <cursor>', 'go on where an earlier list ended')
     .option('-t, --tenant <slug>', 'only this tenant')
     .addOption(new Option('--status <status>', 'only this status').choices(statuses))
-    .addOption(new Option('--outcome <outcome>', 'only this outcome').choices(['success', 'near_threshold', 'failure', 'prevented']))
+    .addOption(
+      new Option('--outcome <outcome>', 'only this outcome').choices([
+        'success',
+        'near_threshold',
+        'failure',
+        'prevented',
+      ]),
+    )
     .option('--provider <slug>', 'only this provider')
     .option('--model <model>', 'only this model')
     .option('--key <id>', 'only this key (public id)')
     .option('--actor <id>', 'only this actor')
     .option('--session <id>', 'only this session')
     .option('-d, --data <dir>', 'data folder of a running "hoc start"')
-    .addHelpText('after', '\nExamples:\n  $ hoc runs list\n  $ hoc runs list --status blocked --limit 100\n  $ hoc runs list --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ hoc runs list\n  $ hoc runs list --status blocked --limit 100\n  $ hoc runs list --json',
+    )
     .action(async (_flags: ListFlags, command: Command) => listRuns(command.optsWithGlobals<ListFlags>()));
   addRunsShow(runs);
   addRunsExport(runs);
@@ -105,6 +115,7 @@ function rowOf(run: RunRow): (string | number | null)[] {
 
 function parseLimit(text: string): number {
   const limit = Number(text);
-  if (!/^\d{1,3}$/.test(text) || limit < 1 || limit > 500) throw new InvalidArgumentError('Expected a number from 1 to 500.');
+  if (!/^\d{1,3}$/.test(text) || limit < 1 || limit > 500)
+    throw new InvalidArgumentError('Expected a number from 1 to 500.');
   return limit;
 }

@@ -34,7 +34,9 @@ export function addStart(program: Command): void {
     .addHelpText('after', help)
     .action(async (_flags: StartFlags, command: Command) => {
       const flags = command.optsWithGlobals<StartFlags>();
-      const given = [flags.proxyPort, flags.consolePort, flags.adminPort].filter((port) => port !== undefined && port !== 0);
+      const given = [flags.proxyPort, flags.consolePort, flags.adminPort].filter(
+        (port) => port !== undefined && port !== 0,
+      );
       if (new Set(given).size < given.length) throw new UsageError('The three ports must differ from each other.');
       process.title = 'hoc start';
       const { runStart } = await import('../supervisor/main.ts');

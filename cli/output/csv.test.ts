@@ -14,7 +14,10 @@ t.test('numbers, negative ones too, stay numbers', async (t) => {
 });
 
 t.test('quotes, commas and line breaks are quoted; null is empty; objects are JSON', async (t) => {
-  t.equal(formatCsvLine(['a"b', 'c,d', 'e\nf', null, { k: 'v' }, true]), '"a""b","c,d","e\nf",,"{""k"":""v""}",true\r\n');
+  t.equal(
+    formatCsvLine(['a"b', 'c,d', 'e\nf', null, { k: 'v' }, true]),
+    '"a""b","c,d","e\nf",,"{""k"":""v""}",true\r\n',
+  );
 });
 
 t.test('whatever the text, no cell begins with a formula sign', async () => {

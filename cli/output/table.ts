@@ -9,7 +9,10 @@ export interface Column {
 }
 
 /** A plain table for a person: padded columns, two spaces between them, hostile characters shown as escapes. */
-export function formatTable(columns: readonly Column[], rows: readonly (readonly (string | number | null)[])[]): string {
+export function formatTable(
+  columns: readonly Column[],
+  rows: readonly (readonly (string | number | null)[])[],
+): string {
   const cells = rows.map((row) => columns.map((column, index) => cut(row[index] ?? null, column.max ?? 60)));
   const widths = columns.map((column, index) =>
     Math.max(column.title.length, ...cells.map((row) => [...(row[index] ?? '')].length)),

@@ -12,7 +12,8 @@ t.test('text cannot be turned around by bidirectional marks', async (t) => {
 });
 
 t.test('ordinary text in any script stays as it is', async (t) => {
-  for (const text of ['gpt-4o mini', 'Grüße, 你好', '👩‍💻'.replace('\u200d', ''), "it's 100 % = fine"]) t.equal(neutraliseTerminal(text), text);
+  for (const text of ['gpt-4o mini', 'Grüße, 你好', '👩‍💻'.replace('\u200d', ''), "it's 100 % = fine"])
+    t.equal(neutraliseTerminal(text), text);
 });
 
 t.test('nothing printed can hold a control character', async () => {

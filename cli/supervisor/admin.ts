@@ -49,13 +49,17 @@ async function sendReadiness(response: ServerResponse, state: AdminState): Promi
 
 async function readinessOf(child: SupervisedChild): Promise<{ name: string; ready: boolean; detail: string }> {
   const name = child.spec.name;
-  const admin = child.listening()?.['admin'];
+  const admin = child.listening()?.admin;
   if (child.phase() !== 'ready' || admin === undefined) {
     return { name, ready: child.phase() === 'ready', detail: child.phase() };
   }
   const answer = await get(`${admin}/readyz`);
   if (answer === null) return { name, ready: false, detail: 'does not answer' };
-  return { name, ready: answer.status === 200, detail: answer.status === 200 ? 'ready' : answer.text.trim().slice(0, 1000) };
+  return {
+    name,
+    ready: answer.status === 200,
+    detail: answer.status === 200 ? 'ready' : answer.text.trim().slice(0, 1000),
+  };
 }
 
 async function sendMetrics(response: ServerResponse, state: AdminState): Promise<void> {
@@ -66,7 +70,7 @@ async function sendMetrics(response: ServerResponse, state: AdminState): Promise
 }
 
 async function readMetrics(child: SupervisedChild): Promise<ProcessMetrics | null> {
-  const admin = child.listening()?.['admin'];
+  const admin = child.listening()?.admin;
   const answer = admin === undefined ? null : await get(`${admin}/metrics`);
   return answer?.status === 200 ? { process: child.spec.name, text: answer.text } : null;
 }

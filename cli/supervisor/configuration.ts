@@ -64,9 +64,10 @@ export function simulatorListen(text: string): Listen | null {
   }
   for (const tenant of Array.isArray(tenants) ? (tenants as { providers?: unknown }[]) : []) {
     for (const provider of Array.isArray(tenant?.providers) ? (tenant.providers as Record<string, unknown>[]) : []) {
-      const url = typeof provider?.['baseUrl'] === 'string' ? provider['baseUrl'] : '';
+      const url = typeof provider?.baseUrl === 'string' ? provider.baseUrl : '';
       const found = /^http:\/\/(127\.0\.0\.1|localhost):(\d{1,5})(\/|$)/.exec(url);
-      if (provider?.['slug'] === 'simulator' && found?.[2] !== undefined) return { host: '127.0.0.1', port: Number(found[2]) };
+      if (provider?.slug === 'simulator' && found?.[2] !== undefined)
+        return { host: '127.0.0.1', port: Number(found[2]) };
     }
   }
   return null;

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { Addresses } from './addresses.ts';
 import type { Fleet } from './fleet.ts';
-import { nodeSpec } from './node-processes.ts';
+import { adminListen, nodeSpec } from './node-processes.ts';
 import { localUrl } from './ports.ts';
-import { placePostgres } from './postgres-home.ts';
 import { postgresSpec, postgresUrl, preparePostgres } from './postgres.ts';
+import { placePostgres } from './postgres-home.ts';
 import { redisSpec, redisUrl } from './redis.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -74,17 +74,19 @@ async function startRedis(settings: EngineSettings, name: 'redis' | 'queue'): Pr
   await fleet.start(redisSpec({ name, dir: folder, port: addresses[name].port, password: secrets.redisPassword, env }));
 }
 
-function clickHouseUrl({ addresses }: EngineSettings): string {
-  return localUrl(addresses.clickhouse);
+function clickHouseUrl({ addresses, secrets }: EngineSettings): string {
+  return localUrl(addresses.clickhouse).replace('://', `://default:${secrets.clickhousePassword}@`);
 }
 
 async function startClickHouse(settings: EngineSettings): Promise<void> {
-  const { folder, addresses, env, fleet } = settings;
+  const { folder, addresses, secrets, env, fleet } = settings;
   const own = {
     ...env,
+    // Its lanes hold four threads of Node's pool while they query.
+    UV_THREADPOOL_SIZE: '8',
     HOC_CLICKHOUSE_LISTEN: `${addresses.clickhouse.host}:${addresses.clickhouse.port}`,
     HOC_CLICKHOUSE_PATH: join(folder, 'clickhouse'),
-    HOC_ADMIN_LISTEN: '127.0.0.1:0',
+    HOC_CLICKHOUSE_PASSWORD: secrets.clickhousePassword,
   };
-  await fleet.start(nodeSpec({ name: 'clickhouse', env: () => own, stopTimeoutMs: 60_000 }));
+  await fleet.start(nodeSpec({ name: 'clickhouse', env: (last) => ({ ...own, ...adminListen(last) }), stopTimeoutMs: 60_000 }));
 }

@@ -43,7 +43,12 @@ export function createFleet(context: FleetContext): Fleet {
     async start(spec) {
       refuseWhenClosing();
       const { record, onFatal, onRestart } = context;
-      const child = superviseChild(spec, { logFile: join(context.logs, `${spec.name}.log`), record, onFatal, onRestart });
+      const child = superviseChild(spec, {
+        logFile: join(context.logs, `${spec.name}.log`),
+        record,
+        onFatal,
+        onRestart,
+      });
       children.push(child);
       try {
         return await child.ready;
@@ -83,13 +88,16 @@ function runOnce(
   if (child.pid !== undefined) context.record.add(name, child.pid, 'SIGTERM');
   child.stdin?.on('error', () => undefined);
   passing.add(child);
+  const failed = (why: string): HocError => {
+    const publicMessage = `${name} failed (${why}).\nLast lines of ${logFile}:\n${tailLog(logFile, from)}`;
+    return new HocError({ code: 'engine_unavailable', publicMessage });
+  };
   return new Promise((resolve, reject) => {
     const end = (why: string | null): void => {
       passing.delete(child);
       if (child.pid !== undefined) context.record.remove(child.pid);
-      if (why === null) return resolve();
-      const publicMessage = `${name} failed (${why}).\nLast lines of ${logFile}:\n${tailLog(logFile, from)}`;
-      reject(new HocError({ code: 'engine_unavailable', publicMessage }));
+      if (why === null) resolve();
+      else reject(failed(why));
     };
     child.once('error', (error) => end(error.message));
     child.once('exit', (code, signal) => end(code === 0 ? null : (signal ?? `exit code ${code}`)));

@@ -31,9 +31,15 @@ export function tailLog(path: string, from: number): string {
     const start = Math.max(from, size - tailBytes, 0);
     const bytes = Buffer.alloc(Math.max(0, size - start));
     readSync(descriptor, bytes, 0, bytes.length, start);
-    const lines = bytes.toString('utf8').split('\n').filter((line) => line.trim() !== '');
+    const lines = bytes
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line.trim() !== '');
     if (lines.length === 0) return '  (it wrote nothing)';
-    return lines.slice(-tailLines).map((line) => `  ${shortenLine(line)}`).join('\n');
+    return lines
+      .slice(-tailLines)
+      .map((line) => `  ${shortenLine(line)}`)
+      .join('\n');
   } finally {
     closeSync(descriptor);
   }

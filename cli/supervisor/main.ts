@@ -3,8 +3,14 @@ import { listSecretNames, type RunJson } from '../../console/contract/index.ts';
 import { type Finding, HocError } from '../../storage/schema/errors.ts';
 import { type Addresses, chooseAddresses, type PublicPorts } from './addresses.ts';
 import { type Alarm, serveAdmin } from './admin.ts';
-import { applyConfiguration, type ConfigurationText, hasLastGood, readConfiguration, simulatorListen } from './configuration.ts';
-import { type EngineUrls, type Engines, startEngines } from './engines.ts';
+import {
+  applyConfiguration,
+  type ConfigurationText,
+  hasLastGood,
+  readConfiguration,
+  simulatorListen,
+} from './configuration.ts';
+import { type Engines, type EngineUrls, startEngines } from './engines.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import { type DataFolder, openDataFolder, writeJson } from './folder.ts';
 import { endLeftovers, openChildRecord } from './leftovers.ts';
@@ -12,10 +18,10 @@ import { rotateLogs } from './log-files.ts';
 import { inheritedEnv } from './node-processes.ts';
 import { isPortFree, localUrl, waitUntilFree } from './ports.ts';
 import { describeProcesses, describeSimulator, type Processes } from './processes.ts';
+import { waitForProxy } from './proxy-readiness.ts';
 import { makeToken, markFirstKeyShown, openSecrets, type Secrets } from './secrets.ts';
 import { firstKeyVariable, openStarter } from './starter.ts';
 import { listenForStop, type StopRequest } from './stop-request.ts';
-import { waitForProxy } from './proxy-readiness.ts';
 
 /** What a person or a script is told while HOC starts, runs and stops. */
 export interface StartReport {
@@ -61,7 +67,7 @@ export interface RunFile extends RunJson {
 export async function runStart(options: StartOptions): Promise<void> {
   const startedAt = performance.now();
   const folder = openDataFolder(options.data);
-  const stop = listenForStop(options.env['HOC_PARENT_PIPE'] === '1');
+  const stop = listenForStop(options.env.HOC_PARENT_PIPE === '1');
   try {
     await superviseAll({ options, folder, stop, startedAt });
   } finally {
@@ -92,7 +98,11 @@ async function superviseAll(session: Session): Promise<void> {
     onRestart: (name, why) => options.report.note(`${name} ended (${why}); starting it again.`),
   });
   stop.onForce(() => fleet.force());
-  const admin = await serveAdmin(addresses.admin, { children: fleet.children, started: () => started, alarms: () => alarms });
+  const admin = await serveAdmin(addresses.admin, {
+    children: fleet.children,
+    started: () => started,
+    alarms: () => alarms,
+  });
   const starting = startEverything(session, { addresses, fleet, alarms }).then((announce) => {
     started = true;
     if (!stop.isRequested()) announce();
@@ -135,7 +145,14 @@ async function startEverything(session: Session, parts: Parts): Promise<() => vo
   const engines = startEngines({ folder: folder.path, fleet, addresses, secrets, env: inherited, given: options.env });
   const simulated = startSimulator(folder.path, configuration, { fleet, inherited });
   const bootstrapToken = makeToken('hocboot');
-  const processes = describeProcesses({ folder: folder.path, addresses, urls: engines.urls, secrets, bootstrapToken, inherited });
+  const processes = describeProcesses({
+    folder: folder.path,
+    addresses,
+    urls: engines.urls,
+    secrets,
+    bootstrapToken,
+    inherited,
+  });
   await startProcesses(fleet, engines, processes);
   const sequence = await putInForce({ session, parts, configuration, bootstrapToken, secrets, env });
   await Promise.all([simulated, waitForProxy(fleet, sequence, session.stop.isRequested)]);

@@ -60,10 +60,10 @@ t.test('empty label lists, blank lines, comments and rubbish do no harm', async 
 });
 
 t.test('every label value that a client can write comes through unchanged', async () => {
-  const escape = (value: string) => value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+  const quote = (value: string) => value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
   fc.assert(
     fc.property(fc.string(), (value) => {
-      const label = `l="${escape(value.replaceAll('\r', ''))}"`;
+      const label = `l="${quote(value.replaceAll('\r', ''))}"`;
       return joinMetrics([{ process: 'p', text: `x{${label}} 1\n` }]) === `x{process="p",${label}} 1\n`;
     }),
   );

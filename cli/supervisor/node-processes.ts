@@ -9,7 +9,8 @@ const entry = fileURLToPath(new URL('../main.js', import.meta.url));
 /** Variables of our own environment that children get; everything else is theirs by name. */
 const passedOn =
   /^(PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(HTTPS?|NO|ALL)_PROXY|HOC_.*)$/i;
-const neverPassedOn = /^HOC_(KEY_.*|.*TOKEN(_FILE)?|MASTER_KEY.*|SNAPSHOT_.*|PARENT_PIPE|.*_LISTEN|URL|DATA|CONTROL_URL)$/;
+const neverPassedOn =
+  /^HOC_(KEY_.*|.*TOKEN(_FILE)?|MASTER_KEY.*|SNAPSHOT_.*|PARENT_PIPE|.*_LISTEN|URL|DATA|CONTROL_URL)$/;
 
 /**
  * What of our environment a child may see: no provider credential and no caller's key, so neither the names that the
@@ -43,4 +44,10 @@ export function nodeSpec(input: {
     stopSignal: 'SIGTERM',
     stopTimeoutMs: input.stopTimeoutMs,
   };
+}
+
+/** The admin address of a child: any free one, and after a restart the one it had before. */
+export function adminListen(last: Listening | null): { HOC_ADMIN_LISTEN: string } {
+  const admin = last?.admin;
+  return { HOC_ADMIN_LISTEN: admin === undefined ? '127.0.0.1:0' : new URL(admin).host };
 }

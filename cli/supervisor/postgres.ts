@@ -37,10 +37,21 @@ export async function preparePostgres(settings: PostgresSettings): Promise<void>
   writeFileSync(passwordFile, password, { mode: 0o600 });
   if (home.asUser.length > 0) chownSync(passwordFile, postgresUid, postgresUid);
   const bin = join(home.native, 'bin');
-  const options = ['--encoding=UTF8', '--locale=C', '--auth=scram-sha-256', `--pwfile=${passwordFile}`, `--username=${user}`];
+  const options = [
+    '--encoding=UTF8',
+    '--locale=C',
+    '--auth=scram-sha-256',
+    `--pwfile=${passwordFile}`,
+    `--username=${user}`,
+  ];
   try {
     await runAs(home, [join(bin, 'initdb'), '--pgdata', next, ...options], env);
-    await runAs(home, [join(bin, 'postgres'), '--single', '-D', next, 'postgres'], env, `CREATE DATABASE ${database}\n`);
+    await runAs(
+      home,
+      [join(bin, 'postgres'), '--single', '-D', next, 'postgres'],
+      env,
+      `CREATE DATABASE ${database}\n`,
+    );
   } catch (cause) {
     const said = (cause as { stderr?: string }).stderr?.trim().split('\n').slice(-3).join(' ') ?? String(cause);
     throw new HocError({
@@ -105,7 +116,12 @@ function removeStaleLock(data: string): void {
   if (!readCommand(pid).includes('postgres')) rmSync(file, { force: true });
 }
 
-async function runAs(home: PostgresHome, words: readonly string[], env: Readonly<Record<string, string>>, input = ''): Promise<void> {
+async function runAs(
+  home: PostgresHome,
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+  input = '',
+): Promise<void> {
   const prefix = home.asUser.length > 0 ? home.asUser : ['setpriv'];
   const [program = 'setpriv', ...args] = [...prefix, '--pdeathsig=KILL', ...words];
   const running = promisify(execFile)(program, args, { env, cwd: '/' });

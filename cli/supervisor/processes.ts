@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Addresses } from './addresses.ts';
-import type { ChildCommand, ChildSpec, Listening } from './child.ts';
+import type { ChildCommand, ChildSpec } from './child.ts';
 import type { EngineUrls } from './engines.ts';
-import { nodeCommand, nodeSpec } from './node-processes.ts';
+import { adminListen, nodeCommand, nodeSpec } from './node-processes.ts';
 import { type Listen, localUrl } from './ports.ts';
 import { type Secrets, snapshotPublicKey } from './secrets.ts';
 
@@ -33,12 +33,11 @@ export function describeProcesses(settings: ProcessSettings): Processes {
   const { folder, addresses, urls, secrets, bootstrapToken, inherited } = settings;
   const consoleUrl = localUrl(addresses.console);
   const base = { ...inherited, HOC_DATA: folder, HOC_PROXY_ID: proxyId, HOC_CONTROL_URL: consoleUrl };
-  const admin = (last: Listening | null): { HOC_ADMIN_LISTEN: string } => ({ HOC_ADMIN_LISTEN: sameAddress(last) });
   const control = {
     ...base,
     ...urls,
     HOC_CONSOLE_LISTEN: listenText(addresses.console),
-    HOC_PUBLIC_CONSOLE_URL: inherited['HOC_PUBLIC_CONSOLE_URL'] ?? consoleUrl,
+    HOC_PUBLIC_CONSOLE_URL: inherited.HOC_PUBLIC_CONSOLE_URL ?? consoleUrl,
     HOC_NODE_TOKEN: secrets.nodeToken,
     HOC_KEY_HASH_SECRET: secrets.keyHashSecret,
     HOC_MASTER_KEY: secrets.masterKey,
@@ -62,18 +61,26 @@ export function describeProcesses(settings: ProcessSettings): Processes {
   };
   return {
     migrate: nodeCommand('migrate', { ...base, ...urls }),
-    control: nodeSpec({ name: 'control', env: (last) => ({ ...control, ...admin(last) }), stopTimeoutMs: 30_000 }),
-    proxy: nodeSpec({ name: 'proxy', env: (last) => ({ ...proxy, ...admin(last) }), stopTimeoutMs: drainMs }),
-    shipper: nodeSpec({ name: 'shipper', env: (last) => ({ ...shipper, ...admin(last) }), stopTimeoutMs: 60_000 }),
+    control: nodeSpec({ name: 'control', env: (last) => ({ ...control, ...adminListen(last) }), stopTimeoutMs: 30_000 }),
+    proxy: nodeSpec({ name: 'proxy', env: (last) => ({ ...proxy, ...adminListen(last) }), stopTimeoutMs: drainMs }),
+    shipper: nodeSpec({ name: 'shipper', env: (last) => ({ ...shipper, ...adminListen(last) }), stopTimeoutMs: 60_000 }),
   };
 }
 
 /** The built-in simulator; its ledger of what it charged lies in the data folder. */
-export function describeSimulator(folder: string, listen: Listen, inherited: Readonly<Record<string, string>>): ChildSpec {
-  const env = { ...inherited, HOC_SIMULATOR_LISTEN: listenText(listen), HOC_SIMULATOR_LEDGER: join(folder, 'simulator.jsonl') };
+export function describeSimulator(
+  folder: string,
+  listen: Listen,
+  inherited: Readonly<Record<string, string>>,
+): ChildSpec {
+  const env = {
+    ...inherited,
+    HOC_SIMULATOR_LISTEN: listenText(listen),
+    HOC_SIMULATOR_LEDGER: join(folder, 'simulator.jsonl'),
+  };
   return nodeSpec({
     name: 'simulator',
-    env: (last) => ({ ...env, HOC_ADMIN_LISTEN: sameAddress(last) }),
+    env: (last) => ({ ...env, ...adminListen(last) }),
     stopTimeoutMs: 10_000,
   });
 }
@@ -82,8 +89,3 @@ export function listenText({ host, port }: Listen): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** `host:port` where a child's admin address was before, or any free one. */
-function sameAddress(last: Listening | null): string {
-  const admin = last?.['admin'];
-  return admin === undefined ? '127.0.0.1:0' : new URL(admin).host;
-}

@@ -11,10 +11,17 @@ const patienceMs = 60_000;
 export async function waitForProxy(fleet: Fleet, sequence: number | null, isStopping: () => boolean): Promise<void> {
   const deadline = Date.now() + patienceMs;
   for (;;) {
-    const admin = fleet.children().find((child) => child.spec.name === 'proxy')?.listening()?.['admin'];
-    if (admin !== undefined && (await isReady(admin)) && (sequence === null || (await sequenceOf(admin)) >= sequence)) return;
+    const admin = fleet
+      .children()
+      .find((child) => child.spec.name === 'proxy')
+      ?.listening()?.admin;
+    if (admin !== undefined && (await isReady(admin)) && (sequence === null || (await sequenceOf(admin)) >= sequence))
+      return;
     if (Date.now() > deadline || isStopping()) {
-      throw new HocError({ code: 'not_ready', publicMessage: 'The proxy did not take the configuration within a minute; see proxy.log.' });
+      throw new HocError({
+        code: 'not_ready',
+        publicMessage: 'The proxy did not take the configuration within a minute; see proxy.log.',
+      });
     }
     await delay(20);
   }

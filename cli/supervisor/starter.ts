@@ -20,7 +20,10 @@ export function openStarter(folder: string, simulator: Listen): string {
   const text = readFileSync(file, 'utf8');
   const written = simulatorListen(text);
   if (written !== null && written.port !== simulator.port) {
-    const next = text.replaceAll(new RegExp(`http://(127\\.0\\.0\\.1|localhost):${written.port}(?!\\d)`, 'g'), localUrl(simulator));
+    const next = text.replaceAll(
+      new RegExp(`http://(127\\.0\\.0\\.1|localhost):${written.port}(?!\\d)`, 'g'),
+      localUrl(simulator),
+    );
     writeFileSync(file, next, { mode: 0o600 });
   }
   return file;

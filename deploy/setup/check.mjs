@@ -17,7 +17,7 @@ const steps = [
   },
   { name: 'layers', command: `${project}deploy/checks/cruise.mjs`, args: [] },
   { name: 'single files', command: `${project}deploy/checks/sources.mjs`, args: [] },
-  { name: 'dead code', command: tool('knip/bin/knip.js'), args: ['--no-progress'] },
+  { name: 'dead code', command: tool('knip/bin/knip.js'), args: ['--no-progress', '--no-config-hints'] },
   { name: 'lint and format', command: tool('@biomejs/biome/bin/biome'), args: ['check', '--error-on-warnings', '.'] },
 ];
 

@@ -154,6 +154,11 @@ t.test('a commitment is SHA-256(salt || value), for text and bytes of any size',
       return commit(saltHex, value) === hex(saltBytes, value) && commit(saltHex, bytes) === hex(saltBytes, bytes);
     }),
   );
+  const fixed = '00'.repeat(16);
+  for (const units of [2_724, 2_725, 2_726, 5_000, 8_176]) {
+    const value = '\u20ac'.repeat(units);
+    t.equal(commit(fixed, value), hex(Buffer.from(fixed, 'hex'), value), `${units} characters of 3 bytes`);
+  }
   for (const bad of ['', 'abcd', `${'0'.repeat(31)}`, 'zz'.repeat(16)]) {
     t.throws(() => commit(bad, 'v'), { code: 'internal' });
   }

@@ -105,9 +105,19 @@ export class RunLedger {
     return take(this.#open.values(), max, (run) => run.epoch <= epoch);
   }
 
-  /** Up to `max` settlements that are due: their proxy has had `graceMs` since the finish, or its epoch is over. */
-  dueSettlements(input: { nowMs: number; graceMs: number; overEpoch: number; max: number }): SettleRequest[] {
-    const isDue = (run: UnsettledRun) => run.epoch <= input.overEpoch || run.atMs + input.graceMs <= input.nowMs;
+  /**
+   * Up to `max` settlements that are due: their proxy has had `graceMs` since the finish, or its epoch is over. Tenants that
+   * `skip` names are left out.
+   */
+  dueSettlements(input: {
+    nowMs: number;
+    graceMs: number;
+    overEpoch: number;
+    max: number;
+    skip: (tenant: string) => boolean;
+  }): SettleRequest[] {
+    const isDue = (run: UnsettledRun) =>
+      (run.epoch <= input.overEpoch || run.atMs + input.graceMs <= input.nowMs) && !input.skip(run.tenant);
     return take(this.#unsettled.values(), input.max, isDue).map((run) => ({
       tenant: run.tenant,
       runId: run.runId,

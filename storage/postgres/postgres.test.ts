@@ -104,6 +104,7 @@ for (const installation of installations) {
         owner: 'api',
         created_at_ms: 1,
         revoked_at_ms: null,
+        revoked_by: null,
       };
       await store.transaction((tx) => tx.insertKey(key));
       await t.rejects(store.transaction((tx) => tx.insertKey({ ...key, id: 'key_2', name: 'b' })), { code: 'conflict' });

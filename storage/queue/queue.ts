@@ -18,6 +18,8 @@ export interface JobQueue {
   add(job: { name: string; id: string; data: Readonly<Record<string, unknown>>; attempts: number }): Promise<void>;
   /** Makes a job run every `everyMs`, once over all workers; calling again replaces the period. */
   repeat(job: { name: string; everyMs: number }): Promise<void>;
+  /** Resolves where the queue's Redis answers; rejects otherwise. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -80,6 +82,7 @@ export function createQueue(input: { url: string; name: string; onError: (error:
       const template = { name: job.name, opts: kept };
       return use((queue) => queue.upsertJobScheduler(job.name, { every: job.everyMs }, template));
     },
+    ping: () => use((queue) => queue.count()),
     async close() {
       await open?.close();
       open = null;

@@ -37,90 +37,74 @@ for i = 1, reserve_count do
   at = at + 3 + 2 * ARGV[at + 2]
 end
 
--- What each of them holds: {expired, due, items = {{key, tag, position, amount}}}; nil where it holds nothing.
-local runs, stored, changed = {}, {}, {}
-local function unpack_run(text)
-  local flat = { cmsgpack.unpack(text) }
-  local items = {}
-  for i = 2, #flat, 4 do
-    items[#items + 1] = { key = flat[i], tag = flat[i + 1], pos = flat[i + 2], amount = flat[i + 3] }
-  end
-  return { expired = flat[1] == 1, items = items }
-end
+-- What each of them holds: a flat list of 0 (open) or 1 (expired), then key, window tag, position and amount of each item;
+-- nil where it holds nothing.
+local runs, changed, due_at = {}, {}, {}
 for from = 1, #names, CHUNK do
   local values = redis.call('HMGET', KEYS[2], unpack(names, from, math.min(from + CHUNK - 1, #names)))
   for i = 1, #values do
-    if values[i] then
-      local id = names[from + i - 1]
-      runs[id] = unpack_run(values[i])
-      stored[id] = true
-    end
+    if values[i] then runs[names[from + i - 1]] = { cmsgpack.unpack(values[i]) } end
   end
-end
-
-local function bucket(c, pos)
-  local b = c.buckets[pos]
-  if b then return b end
-  b = { used = 0, reserved = 0 }
-  if pos <= c.newest and not c.wipe then
-    local slot = pos % SLOTS
-    local values = redis.call('HMGET', c.id, 'u' .. slot, 'r' .. slot)
-    b.used, b.reserved = tonumber(values[1]) or 0, tonumber(values[2]) or 0
-  end
-  c.buckets[pos] = b
-  return b
 end
 
 -- Whether what was charged at `pos` still counts. The oldest bucket is looked at too: it is gone where its key was.
 local function counts(c, pos)
   if c.pos - pos >= c.window.keep then return false end
-  return c.window.kind ~= 'r' or (c.oldest >= 0 and pos >= c.oldest)
+  return not c.buckets or (c.oldest >= 0 and pos >= c.oldest)
 end
 
--- Changes a counter by what is reserved and used more (or less) at `pos`.
+local function at_least_zero(amount)
+  if amount < 0 then return 0 end
+  return amount
+end
+
+-- Changes a counter by what is reserved and used more (or less) at `pos`. Nothing goes below zero: only a clock that went
+-- back by more than the time for which a closed window is kept could bring it there.
 local function add(c, pos, reserved, used)
-  c.dirty = true
-  c.exists = true
-  c.reserved = math.max(c.reserved + reserved, 0)
-  c.used = math.max(c.used + used, 0)
-  if c.window.kind ~= 'r' then return end
-  local b = bucket(c, pos)
-  b.reserved = math.max(b.reserved + reserved, 0)
-  b.used = math.max(b.used + used, 0)
-  b.dirty = true
-  if c.oldest < 0 then c.oldest = pos end
+  c.dirty, c.exists = true, true
+  c.reserved, c.used = at_least_zero(c.reserved + reserved), at_least_zero(c.used + used)
+  if not c.buckets then return end
+  local b = c.buckets[pos]
+  if not b then
+    local held_used, held_reserved
+    if c.text then held_used, held_reserved = read_bucket(c.text, pos) end
+    b = { used = held_used or 0, reserved = held_reserved or 0 }
+    c.buckets[pos] = b
+    if c.oldest < 0 then c.oldest = pos end
+  end
+  b.reserved, b.used = at_least_zero(b.reserved + reserved), at_least_zero(b.used + used)
 end
 
--- Takes what an item holds out of its counter and charges `amount` as used; answers what was charged.
-local function charge(run, item, amount)
-  local c = counter(item.key, item.tag)
-  if not counts(c, item.pos) then return 0, false end
+-- Takes what the item at `i` holds out of its counter and charges `amount` as used. Answers what was charged, and when
+-- its window closes; nil where it counts nowhere.
+local function charge(run, i, amount)
+  local c, pos, held = counter(run[i], run[i + 1]), run[i + 2], run[i + 3]
+  local expired = run[1] == 1
+  if not counts(c, pos) then return 0, nil end
   if c.window.kind == 'n' then
-    if not run.expired then add(c, item.pos, -item.amount, 0) end
-    return 0, false
+    if not expired then add(c, pos, -held, 0) end
+    return 0, nil
   end
-  local reserved, used = -item.amount, 0
-  if run.expired then reserved, used = 0, -item.amount end
-  local charged = math.min(amount, MAX - c.used - used)
-  add(c, item.pos, reserved, used + charged)
-  return charged, true
+  local given_back = expired and held or 0
+  local charged = math.min(amount, MAX - c.used + given_back)
+  add(c, pos, expired and 0 or -held, charged - given_back)
+  return charged, closes(c.window, pos)
 end
 
 local function expire(id)
   local run = runs[id]
   changed[id] = true
-  if not run or run.expired then
-    runs[id] = nil
-    return
+  runs[id] = nil
+  if not run or run[1] == 1 then return end
+  for i = 2, #run, 4 do
+    local charged, close = charge(run, i, run[i + 3])
+    run[i + 3] = charged
+    if close then
+      due_at[id] = math.max(due_at[id] or 0, close)
+      runs[id] = run
+    end
   end
-  local last = 0
-  for _, item in ipairs(run.items) do
-    local charged, open = charge(run, item, item.amount)
-    item.amount = charged
-    if open then last = math.max(last, closes(window_of(item.tag), item.pos)) end
-  end
-  run.expired, run.due = true, last
-  if last == 0 then runs[id] = nil end
+  run[1] = 1
 end
 
 local function settle(from)
@@ -129,72 +113,90 @@ local function settle(from)
   if not run then return end
   local amounts = {}
   for i = from + 2, from + 2 * ARGV[from + 1], 2 do amounts[ARGV[i]] = tonumber(ARGV[i + 1]) end
-  for _, item in ipairs(run.items) do charge(run, item, amounts[item.key] or 0) end
+  for i = 2, #run, 4 do charge(run, i, amounts[run[i]] or 0) end
   runs[id] = nil
   changed[id] = true
 end
 
 -- An expired run that goes on holds again as reserved what it was charged with.
 local function reopen(run)
-  for _, item in ipairs(run.items) do
-    local c = counter(item.key, item.tag)
-    if item.amount > 0 and counts(c, item.pos) then add(c, item.pos, item.amount, -item.amount) end
+  for i = 2, #run, 4 do
+    local c, pos, amount = counter(run[i], run[i + 1]), run[i + 2], run[i + 3]
+    if amount > 0 and counts(c, pos) then add(c, pos, amount, -amount) end
   end
-  run.expired = false
+  run[1] = 0
 end
 
-local function held_by(run, key, tag)
-  if not run then return nil end
-  for _, item in ipairs(run.items) do
-    if item.key == key and item.tag == tag then return item end
+-- Where in what a run holds a counter stands; nil where it is not there.
+local function find(run, key, tag)
+  for i = 2, #run, 4 do
+    if run[i] == key and run[i + 1] == tag then return i end
   end
   return nil
 end
 
+-- The counters named by the call, each loaded when it is first needed.
+local entries = {}
+local function entry(number)
+  local e = entries[number]
+  if e then return e end
+  local from = 3 + 3 * number
+  local key, tag = ARGV[from], ARGV[from + 1]
+  e = { key = key, tag = tag, ceiling = tonumber(ARGV[from + 2]), c = counter(key, tag) }
+  entries[number] = e
+  return e
+end
+
 local reply = {}
 local function tell(flag, wanted)
-  reply[#reply + 1] = flag
+  local n = #reply + 1
+  reply[n] = flag
   for i = 1, #wanted do
     local c = wanted[i].c
-    reply[#reply + 1] = c.used
-    reply[#reply + 1] = c.reserved
-    reply[#reply + 1] = resets(c)
+    reply[n + 1], reply[n + 2], reply[n + 3] = c.used, c.reserved, resets(c)
+    n = n + 3
+  end
+end
+
+-- Raises what an open run holds, or takes it anew.
+local function take(id, run, wanted, deltas, held)
+  if run and run[1] == 1 then reopen(run) end
+  if not run then
+    run = { 0 }
+    runs[id] = run
+  end
+  local n = #run
+  for i = 1, #wanted do
+    local e, delta, index = wanted[i], deltas[i], held[i]
+    if not index then
+      local pos = e.c.pos
+      run[n + 1], run[n + 2], run[n + 3], run[n + 4] = e.key, e.tag, pos, delta
+      n = n + 4
+      add(e.c, pos, delta, 0)
+    elseif delta > 0 then
+      run[index + 3] = run[index + 3] + delta
+      add(e.c, run[index + 2], delta, 0)
+    end
   end
 end
 
 local function reserve(from)
-  local id, expires, count = ARGV[from], tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
-  local run, wanted, refused = runs[id], {}, 0
-  for i = 1, count do
-    local entry = 3 + 3 * ARGV[from + 1 + 2 * i]
-    local amount, key, tag, ceiling = tonumber(ARGV[from + 2 + 2 * i]), ARGV[entry], ARGV[entry + 1], tonumber(ARGV[entry + 2])
-    local c = counter(key, tag)
-    local held = held_by(run, key, tag)
-    local delta = amount
-    if held then delta = counts(c, held.pos) and math.max(amount - held.amount, 0) or 0 end
-    wanted[i] = { c = c, key = key, tag = tag, held = held, delta = delta }
-    if refused == 0 and (not held or delta > 0) and c.used + c.reserved + delta > ceiling then refused = i end
+  local id = ARGV[from]
+  local run = runs[id]
+  local wanted, deltas, held, refused = {}, {}, {}, 0
+  for i = 1, ARGV[from + 2] do
+    local e, delta = entry(tonumber(ARGV[from + 1 + 2 * i])), tonumber(ARGV[from + 2 + 2 * i])
+    local c, index = e.c, run and find(run, e.key, e.tag)
+    if index then delta = counts(c, run[index + 2]) and math.max(delta - run[index + 3], 0) or 0 end
+    wanted[i], deltas[i], held[i] = e, delta, index
+    if refused == 0 and (not index or delta > 0) and c.used + c.reserved + delta > e.ceiling then refused = i end
   end
-  if refused > 0 then return tell(refused, wanted) end
-  if not run then
-    run = { expired = false, items = {} }
-    runs[id] = run
-  elseif run.expired then
-    reopen(run)
+  if refused == 0 then
+    take(id, run, wanted, deltas, held)
+    due_at[id] = now + ARGV[from + 1]
+    changed[id] = true
   end
-  for i = 1, count do
-    local w = wanted[i]
-    if not w.held then
-      run.items[#run.items + 1] = { key = w.key, tag = w.tag, pos = w.c.pos, amount = w.delta }
-      add(w.c, w.c.pos, w.delta, 0)
-    elseif w.delta > 0 then
-      w.held.amount = w.held.amount + w.delta
-      add(w.c, w.held.pos, w.delta, 0)
-    end
-  end
-  run.due = now + expires
-  changed[id] = true
-  tell(0, wanted)
+  tell(refused, wanted)
 end
 
 for i = 1, #due do expire(due[i]) end
@@ -204,33 +206,26 @@ for i = 1, reserve_count do reserve(reserves_at[i]) end
 -- Writes a counter that changed, and lets Redis forget it some time after its last window has closed.
 local function save(c)
   if not c.dirty or (c.newest < 0 and not c.exists) then return end
-  if c.window.kind == 'n' then
-    if c.reserved == 0 then
-      redis.call('DEL', c.id)
-    else
-      redis.call('HSET', c.id, 'p', 0, 'u', 0, 'r', c.reserved)
-    end
+  local kind = c.window.kind
+  if kind == 'n' and c.reserved == 0 then
+    redis.call('DEL', c.id)
     return
   end
-  if c.window.kind ~= 'r' then
-    redis.call('HSET', c.id, 'p', c.pos, 'u', c.used, 'r', c.reserved)
-  else
-    if c.wipe then
-      redis.call('DEL', c.id)
-    elseif #c.left > 0 then
-      redis.call('HDEL', c.id, unpack(c.left))
-    end
-    local fields = { 'p', c.pos, 'u', c.used, 'r', c.reserved, 'o', c.oldest }
+  local moved = kind ~= 'n' and c.pos > c.newest
+  if kind == 'r' then
+    redis.call('SETRANGE', c.id, 0, struct.pack('<dddd', c.pos, c.used, c.reserved, c.oldest))
     for pos, b in pairs(c.buckets) do
-      if b.dirty then
-        local slot, n = pos % SLOTS, #fields
-        fields[n + 1], fields[n + 2] = 'u' .. slot, b.used
-        fields[n + 3], fields[n + 4] = 'r' .. slot, b.reserved
-      end
+      redis.call('SETRANGE', c.id, 32 + 24 * (pos % SLOTS), struct.pack('<ddd', pos, b.used, b.reserved))
     end
-    redis.call('HSET', c.id, unpack(fields))
+    if moved then redis.call('PEXPIRE', c.id, closes(c.window, c.pos) - now + GRACE) end
+    return
   end
-  if c.pos > c.newest then redis.call('PEXPIRE', c.id, closes(c.window, c.pos) - now + GRACE) end
+  local text = struct.pack('<ddd', c.pos, c.used, c.reserved)
+  if moved then
+    redis.call('SET', c.id, text, 'PX', closes(c.window, c.pos) - now + GRACE)
+  else
+    redis.call('SET', c.id, text, 'KEEPTTL')
+  end
 end
 for i = 1, #touched do save(touched[i]) end
 
@@ -240,15 +235,9 @@ for i = 1, #names do
   local id = names[i]
   local run = runs[id]
   if changed[id] and run then
-    local flat = { run.expired and 1 or 0 }
-    for _, item in ipairs(run.items) do
-      local n = #flat
-      flat[n + 1], flat[n + 2], flat[n + 3], flat[n + 4] = item.key, item.tag, item.pos, item.amount
-    end
-    put[#put + 1] = id
-    put[#put + 1] = cmsgpack.pack(unpack(flat))
-    put_due[#put_due + 1] = run.due
-    put_due[#put_due + 1] = id
+    local n = #put
+    put[n + 1], put[n + 2] = id, cmsgpack.pack(unpack(run))
+    put_due[n + 1], put_due[n + 2] = due_at[id], id
   elseif changed[id] then
     drop[#drop + 1] = id
   end

@@ -1,9 +1,10 @@
 -- Window arithmetic and the loading of counters; needs `now`. KEYS[1] is the tenant's epoch key.
 --
--- A counter is a hash: p = the newest position (number of the calendar window or rolling bucket), u = used, r = reserved.
--- A rolling one also has o = its oldest bucket (-1 for none), and u<slot>, r<slot> of every bucket still in the window.
--- Amounts are whole numbers up to 9e15, exact in a double. They enter as text and leave as numbers, which Redis writes in
--- full: no line here makes text of one, because Lua would round it to 14 digits.
+-- A counter is a string of doubles: its newest position (the number of the calendar window or rolling bucket), used,
+-- reserved. A rolling one goes on with its oldest bucket (-1 for none) and 61 slots of position, used, reserved; the
+-- bucket of a position lies in slot position % 61, and a slot that names another position holds nothing.
+-- Amounts are whole numbers up to 9e15, exact in a double. They enter as text and leave as doubles or as integers of the
+-- reply: no line here makes text of one, because Lua would round it to 14 digits.
 local MAX = 9e15
 local BUCKETS = 60
 local SLOTS = BUCKETS + 1
@@ -69,34 +70,30 @@ local function closes(window, pos)
   return (pos + window.keep) * window.size + window.offset
 end
 
--- Takes out the buckets that have left the window, four at a time from the oldest; each is read once in its life.
-local function leave(c, newest)
+-- What the bucket of `pos` holds, or nothing.
+local function read_bucket(text, pos)
+  local from = 33 + 24 * (pos % SLOTS)
+  if #text < from + 23 then return nil end
+  local owner, used, reserved = struct.unpack('<ddd', text, from)
+  if owner ~= pos then return nil end
+  return used, reserved
+end
+
+-- Takes out the buckets that have left the window; each is looked at once in its life.
+local function leave(c)
   local first = c.pos - BUCKETS
-  local k = c.oldest
-  c.oldest = -1
-  while c.oldest < 0 and k <= newest do
-    local fields, last = {}, math.min(k + 3, newest)
-    for b = k, last do
-      local slot = b % SLOTS
-      fields[#fields + 1] = 'u' .. slot
-      fields[#fields + 1] = 'r' .. slot
+  for pos = c.oldest, c.newest do
+    local used, reserved = read_bucket(c.text, pos)
+    if used and pos >= first then
+      c.oldest = pos
+      return
     end
-    local values = redis.call('HMGET', c.id, unpack(fields))
-    for b = k, last do
-      local at = 2 * (b - k) + 1
-      if values[at] then
-        if b >= first then
-          c.oldest = b
-          break
-        end
-        c.used = c.used - values[at]
-        c.reserved = c.reserved - values[at + 1]
-        c.left[#c.left + 1] = fields[at]
-        c.left[#c.left + 1] = fields[at + 1]
-      end
+    if used then
+      c.used = c.used - used
+      c.reserved = c.reserved - reserved
     end
-    k = last + 1
   end
+  c.oldest = -1
 end
 
 local counters, touched = {}, {}
@@ -110,37 +107,34 @@ local function counter(key, tag)
   c = { id = id, window = window, pos = window.pos, newest = -1, oldest = -1, used = 0, reserved = 0 }
   counters[id] = c
   touched[#touched + 1] = c
-  local values
-  if window.kind == 'r' then
-    local slot = window.pos % SLOTS
-    c.left, c.buckets = {}, {}
-    values = redis.call('HMGET', id, 'p', 'u', 'r', 'o', 'u' .. slot, 'r' .. slot)
-  else
-    values = redis.call('HMGET', id, 'p', 'u', 'r')
+  local rolling = window.kind == 'r'
+  if rolling then c.buckets = {} end
+  local text = redis.call('GET', id)
+  if not text then return c end
+  c.newest, c.used, c.reserved = struct.unpack('<ddd', text)
+  if c.newest > c.pos then
+    c.pos = c.newest
+  elseif c.newest < c.pos then
+    c.dirty = true
+    if c.pos - c.newest >= window.keep then
+      c.used, c.reserved = 0, 0
+      return c
+    end
   end
-  if not values[1] then return c end
-  local newest = tonumber(values[1])
-  c.newest = newest
-  if newest > c.pos then c.pos = newest end
-  c.dirty = newest < c.pos
-  if c.pos - newest >= window.keep then
-    c.wipe = window.kind == 'r'
-    return c
+  if rolling then
+    c.text = text
+    c.oldest = struct.unpack('<d', text, 25)
+    if c.oldest >= 0 and c.oldest < c.pos - BUCKETS then leave(c) end
   end
-  c.used, c.reserved = tonumber(values[2]), tonumber(values[3])
-  if window.kind ~= 'r' then return c end
-  c.oldest = tonumber(values[4])
-  if newest == window.pos and values[5] then
-    c.buckets[newest] = { used = tonumber(values[5]), reserved = tonumber(values[6]) }
-  end
-  if c.oldest >= 0 and c.oldest < c.pos - BUCKETS then leave(c, newest) end
   return c
 end
 
--- Milliseconds until the counter gives something back.
+-- Milliseconds until the counter gives something back; 0 where it never does by itself.
 local function resets(c)
-  if c.window.kind == 'n' then return 0 end
-  if c.window.kind ~= 'r' then return closes(c.window, c.pos) - now end
-  if c.oldest < 0 then return 0 end
-  return closes(c.window, c.oldest) - now
+  if c.window.kind == 'n' or (c.buckets and c.oldest < 0) then return 0 end
+  local pos = c.buckets and c.oldest or c.pos
+  if c.resets_of ~= pos then
+    c.resets_of, c.resets = pos, closes(c.window, pos) - now
+  end
+  return c.resets
 end

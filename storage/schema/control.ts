@@ -69,6 +69,8 @@ export interface ApiKeyRow {
   owner: Owner;
   created_at_ms: number;
   revoked_at_ms: number | null;
+  /** `api`, or the file that no longer names it: what the API revoked, no file brings back. */
+  revoked_by: Owner | null;
 }
 
 export type PolicyState = 'draft' | 'pending_approval' | 'active' | 'suspended' | 'retired';

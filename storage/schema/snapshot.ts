@@ -142,6 +142,10 @@ export interface PriceRates {
   output: string | null;
   cached_input: string | null;
   cache_write: string | null;
+  /** Output tokens spent on reasoning, where they have a price of their own; absent: the output price. */
+  reasoning?: string;
+  /** A fee for the request itself, per million requests; absent: none. */
+  request?: string;
 }
 
 /** A rate that applies to the whole call once its input passes `above_input_tokens`. Sorted ascending; 0 first. */
@@ -153,7 +157,10 @@ export interface PriceTier {
 export interface ModelPrice {
   /** Exact model id, lower case. */
   id: string;
-  /** Other names of this model, lower case: exact ids, or prefixes written with a trailing `*`. */
+  /**
+   * Other names of this model, lower case: exact ids, or patterns in which `*` is any run of characters and `#` one digit.
+   * One that begins with `!` takes names out again. An exact id wins over any alias; else the first model of the list does.
+   */
   aliases: readonly string[];
   tiers: readonly PriceTier[];
   /** Largest output the model can produce, in tokens; null when unknown. */
@@ -162,12 +169,16 @@ export interface ModelPrice {
   context_tokens: number | null;
   /** Unix ms from which this entry is valid; null since ever. A later valid entry of the same id wins. */
   valid_from_ms: number | null;
+  /** Time of day, ms after midnight UTC, outside of which this entry is not valid; wraps midnight. Absent: all day. */
+  utc_window?: { from_ms: number; until_ms: number };
 }
 
 export interface PriceList {
   /** Name of the list, e.g. `openai`; providers point here through `price_as`. */
   vendor: string;
   models: readonly ModelPrice[];
+  /** Lists to look in, in this order, for a model that this one does not have; their own fallbacks do not count. */
+  fallbacks?: readonly string[];
 }
 
 export interface PriceDocument {

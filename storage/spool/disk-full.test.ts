@@ -14,38 +14,42 @@ t.teardown(() => {
 });
 const skip = mounted ? false : 'needs the right to mount a small tmpfs';
 
-t.test('a disk that is really full refuses, loses nothing acknowledged, and is found to work again', { skip }, async (t) => {
-  writeFileSync(join(mountPoint, 'ballast'), Buffer.alloc(600 * 1024));
-  const spool = await openSpool({ dir: mountPoint, proxyId: 'p', durability: 'process' });
-  const head = Buffer.alloc(2000, 97);
-  const appendNext = () => spool.append({ kind: 'record', seq: spool.nextSeq(), head, tail: Buffer.alloc(0) });
-  let refusal: unknown = null;
-  while (refusal === null) {
-    try {
-      appendNext();
-    } catch (error) {
-      refusal = error;
+t.test(
+  'a disk that is really full refuses, loses nothing acknowledged, and is found to work again',
+  { skip },
+  async (t) => {
+    writeFileSync(join(mountPoint, 'ballast'), Buffer.alloc(600 * 1024));
+    const spool = await openSpool({ dir: mountPoint, proxyId: 'p', durability: 'process' });
+    const head = Buffer.alloc(2000, 97);
+    const appendNext = () => spool.append({ kind: 'record', seq: spool.nextSeq(), head, tail: Buffer.alloc(0) });
+    let refusal: unknown = null;
+    while (refusal === null) {
+      try {
+        appendNext();
+      } catch (error) {
+        refusal = error;
+      }
     }
-  }
-  t.ok(refusal instanceof HocError && refusal.code === 'spool_full');
-  t.match((refusal as HocError).cause, { code: 'ENOSPC' });
-  t.equal(spool.accepts(), false);
-  const taken = spool.nextSeq() - 1;
-  t.ok(taken > 100);
+    t.ok(refusal instanceof HocError && refusal.code === 'spool_full');
+    t.match((refusal as HocError).cause, { code: 'ENOSPC' });
+    t.equal(spool.accepts(), false);
+    const taken = spool.nextSeq() - 1;
+    t.ok(taken > 100);
 
-  unlinkSync(join(mountPoint, 'ballast'));
-  const until = Date.now() + 5000;
-  while (!spool.accepts() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
-  appendNext();
-  t.equal(spool.accepts(), true);
-  await spool.close();
+    unlinkSync(join(mountPoint, 'ballast'));
+    const until = Date.now() + 5000;
+    while (!spool.accepts() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+    appendNext();
+    t.equal(spool.accepts(), true);
+    await spool.close();
 
-  const reader = openSpoolReader({ dir: mountPoint, proxyId: 'p' });
-  t.teardown(() => reader.close());
-  const budget = { frames: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
-  const from = { epoch: 1, segment: 1, offset: 0 };
-  const slice = await reader.read({ series: 'seg', from, budget, epochIsOver: true });
-  t.equal(slice.frames.length, taken + 1);
-  t.same(new Set(slice.frames.map((frame, index) => frame.seq - index)), new Set([1]), 'gapless');
-  t.same(slice.findings, [], 'the write that failed left nothing behind');
-});
+    const reader = openSpoolReader({ dir: mountPoint, proxyId: 'p' });
+    t.teardown(() => reader.close());
+    const budget = { frames: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
+    const from = { epoch: 1, segment: 1, offset: 0 };
+    const slice = await reader.read({ series: 'seg', from, budget, epochIsOver: true });
+    t.equal(slice.frames.length, taken + 1);
+    t.same(new Set(slice.frames.map((frame, index) => frame.seq - index)), new Set([1]), 'gapless');
+    t.same(slice.findings, [], 'the write that failed left nothing behind');
+  },
+);

@@ -1,4 +1,14 @@
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -46,7 +56,7 @@ const seqs = (slice: SpoolSlice): number[] => slice.frames.map((frame) => frame.
 t.test('a torn tail, cut at any byte, waits in a live epoch and is cut and reported in a dead one', async (t) => {
   const frames = makeFrames(3, 40);
   const whole = Buffer.concat(frames.map(encode));
-  const lastAt = whole.length - frameBytes(frames[2] ?? frames[0] as Frame);
+  const lastAt = whole.length - frameBytes(frames[2] ?? (frames[0] as Frame));
   await withSpool(async (folder, reader) => {
     const path = join(folder, '00000001-00000001.seg');
     writeFileSync(path, whole);
@@ -95,7 +105,8 @@ t.test('flipped bits lose the frames that they hit, and no other; what was hit i
         writeFileSync(join(folder, '00000001-00000001.seg'), bytes);
         const slice = await readEpoch1(reader, true);
         const expected = frames.map((frame) => frame.seq).filter((seq) => !hit.has(seq));
-        if (seqs(slice).join() !== expected.join()) throw new Error(`read ${seqs(slice).join()}, hit ${[...hit].join()}`);
+        if (seqs(slice).join() !== expected.join())
+          throw new Error(`read ${seqs(slice).join()}, hit ${[...hit].join()}`);
         const passed = slice.findings.reduce((sum, finding) => sum + finding.bytes, 0);
         const lost = [...hit].reduce((sum, seq) => sum + (encoded[seq - 1]?.length ?? 0), 0);
         if (passed !== lost) throw new Error(`passed over ${passed} bytes, ${lost} were hit`);
@@ -129,21 +140,30 @@ t.test('a damaged frame at the end of a live segment waits, and is passed over o
 
 t.test('bytes inside a damaged payload that look like a frame are not taken for one', async (t) => {
   const forged = encode({ kind: 'record', seq: 2, head: Buffer.from('{"forged":true}'), tail: Buffer.alloc(0) });
-  const carrier: Frame = { kind: 'payload', seq: 0, head: Buffer.from('{}'), tail: Buffer.concat([Buffer.alloc(50), forged]) };
+  const carrier: Frame = {
+    kind: 'payload',
+    seq: 0,
+    head: Buffer.from('{}'),
+    tail: Buffer.concat([Buffer.alloc(50), forged]),
+  };
   const bad = encode(carrier);
   bad[40] = (bad[40] ?? 0) ^ 1;
   const honest = encode({ kind: 'record', seq: 2, head: Buffer.from('{"honest":true}'), tail: Buffer.alloc(0) });
   await withSpool(async (folder, reader) => {
     writeFileSync(join(folder, '00000001-00000001.seg'), Buffer.concat([bad, honest]));
     const slice = await readEpoch1(reader, true);
-    t.same(slice.frames.map((frame) => frame.head.toString()), ['{"honest":true}']);
+    t.same(
+      slice.frames.map((frame) => frame.head.toString()),
+      ['{"honest":true}'],
+    );
   });
 });
 
 t.test('missing segments are reported and reading goes on behind them', async (t) => {
   const encoded = makeFrames(5).map(encode);
   await withSpool(async (folder, reader) => {
-    for (const [index, bytes] of encoded.entries()) writeFileSync(join(folder, `00000001-0000000${index + 1}.seg`), bytes);
+    for (const [index, bytes] of encoded.entries())
+      writeFileSync(join(folder, `00000001-0000000${index + 1}.seg`), bytes);
     for (const gone of [1, 3, 4]) unlinkSync(join(folder, `00000001-0000000${gone}.seg`));
     const slice = await readEpoch1(reader, false, (await reader.first('seg')) ?? start);
     t.same(seqs(slice), [2, 5]);
@@ -175,21 +195,38 @@ t.test('any cut into budgets yields the same frames, and a range read again yiel
   const encoded = frames.map(encode);
   await withSpool(async (folder, reader) => {
     for (let segment = 0; segment < 6; segment += 1) {
-      writeFileSync(join(folder, `00000001-0000000${segment + 1}.seg`), Buffer.concat(encoded.slice(segment * 10, segment * 10 + 10)));
+      writeFileSync(
+        join(folder, `00000001-0000000${segment + 1}.seg`),
+        Buffer.concat(encoded.slice(segment * 10, segment * 10 + 10)),
+      );
     }
-    const property = fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 25 }), { minLength: 60, maxLength: 60 }), async (cuts) => {
-      let from = start;
-      const read: number[] = [];
-      for (const cut of cuts) {
-        const slice = await reader.read({ series: 'seg', from, budget: { frames: cut, bytes: 3000 }, epochIsOver: true });
-        const again = await reader.read({ series: 'seg', from, until: slice.to, budget: unbounded, epochIsOver: true });
-        if (seqs(again).join() !== seqs(slice).join()) throw new Error('read again differs');
-        read.push(...seqs(slice));
-        from = slice.to;
-        if (slice.end === 'over') break;
-      }
-      if (read.join() !== frames.map((frame) => frame.seq).join()) throw new Error(`read ${read.join()}`);
-    });
+    const property = fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 25 }), { minLength: 60, maxLength: 60 }),
+      async (cuts) => {
+        let from = start;
+        const read: number[] = [];
+        for (const cut of cuts) {
+          const slice = await reader.read({
+            series: 'seg',
+            from,
+            budget: { frames: cut, bytes: 3000 },
+            epochIsOver: true,
+          });
+          const again = await reader.read({
+            series: 'seg',
+            from,
+            until: slice.to,
+            budget: unbounded,
+            epochIsOver: true,
+          });
+          if (seqs(again).join() !== seqs(slice).join()) throw new Error('read again differs');
+          read.push(...seqs(slice));
+          from = slice.to;
+          if (slice.end === 'over') break;
+        }
+        if (read.join() !== frames.map((frame) => frame.seq).join()) throw new Error(`read ${read.join()}`);
+      },
+    );
     await fc.assert(property, { numRuns: 20 });
     t.pass('20 ways of cutting');
   });
@@ -210,7 +247,10 @@ t.test('release unlinks what lies before the cursor and nothing else', async (t)
 t.test('a frame larger than the reading window is read whole', async (t) => {
   const frame: Frame = { kind: 'payload', seq: 0, head: Buffer.from('{}'), tail: Buffer.alloc(5_000_000, 0xff) };
   await withSpool(async (folder, reader) => {
-    writeFileSync(join(folder, '00000001-00000001.seg'), Buffer.concat([encode(makeFrames(1)[0] as Frame), encode(frame)]));
+    writeFileSync(
+      join(folder, '00000001-00000001.seg'),
+      Buffer.concat([encode(makeFrames(1)[0] as Frame), encode(frame)]),
+    );
     const slice = await readEpoch1(reader, true);
     t.equal(slice.frames[1]?.tail.equals(frame.tail), true);
   });

@@ -30,6 +30,9 @@ type Report = (path: FieldPath, message: string) => void;
 
 const mostFaults = 200;
 
+/** Under the `u` flag this class matches surrogates that have no partner: text that UTF-8 cannot say. */
+const loneSurrogate = /\p{Surrogate}/u;
+
 /**
  * Compares a parsed file with the published schema and returns every field that does not fit, in the order of the file
  * (at most 200): unknown and missing fields, wrong types, values out of bounds. Messages name what is expected and never
@@ -40,7 +43,7 @@ export function checkShape(value: unknown): ShapeFault[] {
   const report: Report = (path, message) => {
     if (faults.length < mostFaults) faults.push({ path, message });
   };
-  checkValue(configurationSchema as Schema, value, [], report);
+  checkValue(configurationSchema as unknown as Schema, value, [], report);
   return faults;
 }
 
@@ -74,11 +77,11 @@ function checkFree(schema: Schema, value: unknown, path: FieldPath, report: Repo
   if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) {
     return report(path, `Expected ${expected}, found ${value === undefined ? 'nothing' : 'a number without end'}`);
   }
-  if (typeof value === 'string' && !value.isWellFormed()) return report(path, 'This text is not valid Unicode');
+  if (typeof value === 'string' && loneSurrogate.test(value)) return report(path, 'This text is not valid Unicode');
   if (typeof value !== 'object' || value === null) return;
   for (const [name, item] of Object.entries(value)) {
     const place = [...path, Array.isArray(value) ? Number(name) : name];
-    if (!name.isWellFormed()) return report(path, 'A name in here is not valid Unicode');
+    if (loneSurrogate.test(name)) return report(path, 'A name in here is not valid Unicode');
     checkFree(schema, item, place, report, depth + 1);
   }
 }
@@ -93,7 +96,7 @@ function fitsScalar(schema: Schema, value: unknown): boolean {
   if (schema.const !== undefined && value !== schema.const) return false;
   if (typeof value === 'number') return value >= (schema.minimum ?? value) && value <= (schema.maximum ?? value);
   if (typeof value !== 'string') return true;
-  if (!value.isWellFormed()) return false;
+  if (loneSurrogate.test(value)) return false;
   if (value.length < (schema.minLength ?? 0) || value.length > (schema.maxLength ?? 1_000)) return false;
   return schema.pattern === undefined || new RegExp(schema.pattern).test(value);
 }

@@ -43,7 +43,7 @@ export function readConfigurationSource(
   }
   const lines = new LineCounter();
   try {
-    const document = parseDocument(text, { lineCounter: lines, version: '1.2', logLevel: 'silent', prettyErrors: false });
+    const document = parseDocument(text, { lineCounter: lines, version: '1.2', logLevel: 'error', prettyErrors: false });
     const faults = [...document.errors, ...document.warnings];
     if (faults.length > 0) {
       const findings = faults.map((fault) => ({

@@ -35,6 +35,7 @@ export function planKeys(
   current: readonly ApiKeyRow[],
 ): PlannedChange[] {
   const standing = new Map(current.filter((row) => row.state !== 'revoked').map((row) => [row.name, row]));
+  const banned = new Map(current.filter((row) => row.revoked_by === 'api').map((row) => [row.hash, row]));
   const changes: PlannedChange[] = [];
   tenant.wanted.forEach((wanted, index) => {
     const before = standing.get(wanted.name) ?? null;
@@ -55,8 +56,11 @@ export function planKeys(
       owner: planner.owner,
       created_at_ms: context.now(),
       revoked_at_ms: null,
+      revoked_by: null,
     };
-    changes.push(before === null ? planNewKey(after) : planStandingKey(context, before, after));
+    const ban = banned.get(after.hash);
+    if (ban !== undefined) changes.push(planBannedKey(ban, wanted.name));
+    else changes.push(before === null ? planNewKey(after) : planStandingKey(context, before, after));
   });
   const gone = [...standing.values()].filter((row) => row.owner === planner.owner);
   return [...changes, ...gone.map((row) => planKeyEnd(context, row))];
@@ -78,6 +82,20 @@ function planNewKey(after: ApiKeyRow): PlannedChange {
   };
 }
 
+/** A secret that a person revoked stays revoked, however often the file that names it is applied. */
+function planBannedKey(ban: ApiKeyRow, name: string): PlannedChange {
+  return {
+    ...head(ban),
+    object: name,
+    change: 'unchanged',
+    act: 'key.update',
+    before: showKey(ban),
+    after: showKey(ban),
+    note: `this secret was revoked (${ban.id}) and stays so; give the key a new one`,
+    write: nothing,
+  };
+}
+
 function planStandingKey(context: ControlContext, before: ApiKeyRow, after: ApiKeyRow): PlannedChange {
   if (before.hash !== after.hash) {
     return {
@@ -87,7 +105,8 @@ function planStandingKey(context: ControlContext, before: ApiKeyRow, after: ApiK
       before: showKey(before),
       after: showKey(after),
       note: `new secret, public id ${after.id}; ${before.id} is revoked`,
-      release: (tx) => tx.updateKey(before.id, { state: 'revoked', revoked_at_ms: context.now() }),
+      release: (tx) =>
+        tx.updateKey(before.id, { state: 'revoked', revoked_at_ms: context.now(), revoked_by: before.owner }),
       write: (tx) => addKey(tx, after),
     };
   }
@@ -112,7 +131,7 @@ function planStandingKey(context: ControlContext, before: ApiKeyRow, after: ApiK
 }
 
 function planKeyEnd(context: ControlContext, row: ApiKeyRow): PlannedChange {
-  const set = { state: 'revoked', revoked_at_ms: context.now() } as const;
+  const set = { state: 'revoked', revoked_at_ms: context.now(), revoked_by: row.owner } as const;
   return {
     ...head(row),
     change: 'removed',

@@ -1,8 +1,13 @@
-/** Tests, the bench, and what only tests use beside the code: `x.test.ts`, `test-x.ts` and folders called `fixtures`. */
-export const tests = ['^(test|bench)/', '\\.test\\.ts$', '(^|/)fixtures/', '(^|/)test-[^/]+\\.ts$'];
+const testFiles = ['^test/', '\\.test\\.ts$', '(^|/)fixtures/', '(^|/)test-[^/]+\\.ts$'];
 
-export const isTest = (path) =>
-  new RegExp(tests.filter((one) => !one.includes('bench')).join('|')).test(path) || path.startsWith('test/');
+/** Tests, the bench, and what only tests use beside the code: `x.test.ts`, `test-x.ts` and folders called `fixtures`. */
+export const tests = ['^bench/', ...testFiles];
+
+/** Whether a file is a test or what only tests use; the bench is held to the rules over single files. */
+export function isTest(path) {
+  return testFiles.some((form) => new RegExp(form).test(path));
+}
+
 export const root = '(^|/)main\\.ts$';
 export const ours = '^(proxy|policy|storage|console|cli|sdk)/';
 export const schema = '^storage/schema/';
@@ -11,7 +16,10 @@ export const front = '^storage/clickhouse/front/';
 export const processes = [front, '^cli/supervisor/', '^proxy/simulator/', '^console/witness/'];
 export const engines = ['^policy/', '^proxy/dialects/'];
 export const drivers = ['^storage/(?!schema/|clickhouse/front/)', '^proxy/upstream/'];
-export const routes = '^(proxy|console)/(routes/|server\\.ts$)';
+/** Routes, and the files in which a process listens: `server.ts` for its callers, `admin.ts` for metrics and probes. */
+export const proxyRoutes = ['^proxy/(routes/|(server|admin)\\.ts$)', '^proxy/shipper/admin\\.ts$'];
+export const consoleRoutes = ['^console/(routes/|(server|admin)\\.ts$)'];
+export const routes = [...proxyRoutes, ...consoleRoutes];
 export const operations = '^(proxy/(pipeline|shipper)|console/(operations|jobs|migrate|check|doctor))/';
 
 /** Node modules that touch the world. A type alone of theirs touches nothing. */
@@ -35,7 +43,7 @@ export const clientLibraries = [...new Set(Object.values(driverLibraries).flat()
 export const npmTypes = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown', 'npm-bundled'];
 
 export const libraries = (names) => `(^|/)node_modules/(@types/)?(${names.join('|')})/`;
-export const code = (path, pathNot = []) => ({ path, pathNot: [...tests, ...pathNot] });
+export const code = (path, pathNot = []) => ({ path, pathNot: [...tests, ...pathNot.flat()] });
 
 /** Folders that hold compiled sources. */
 export const sourceFolders = ['proxy', 'policy', 'storage', 'console', 'cli', 'bench', 'test'];

@@ -36,9 +36,10 @@ function hiddenImport(node) {
   const isImport = node.expression.kind === ts.SyntaxKind.ImportKeyword;
   const isRequire = ts.isIdentifier(node.expression) && node.expression.text === 'require';
   if (isRequire) return 'require()';
-  // Finding where a package lies is no import of it.
+  // What is called `require` is seen by its calls above; under another name it would not be.
+  const isSeen = ts.isVariableDeclaration(node.parent) && node.parent.name.getText() === 'require';
   const isResolve = ts.isPropertyAccessExpression(node.parent) && node.parent.name.text === 'resolve';
-  if (node.expression.getText() === 'createRequire' && !isResolve) return 'createRequire()';
+  if (node.expression.getText() === 'createRequire' && !isSeen && !isResolve) return 'createRequire()';
   return isImport && !ts.isStringLiteralLike(node.arguments[0]) ? 'import() of a computed name' : null;
 }
 

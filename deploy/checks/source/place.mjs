@@ -45,7 +45,7 @@ export const placeRules = [
     reason: 'The types are the contract between layers; a file without them has none.',
     instead:
       'Write it as kebab-case.ts (.tsx only under console/web). Scripts, schemas and texts stand beside it as .lua, .sql, .json, .md.',
-    applies: (path) => product.test(path) && !asset.test(path),
+    applies: (path) => product.test(path) && !asset.test(path) && !/(^|\/)fixtures\//.test(path),
     find: ({ path }) => {
       const form = path.startsWith('console/web/') ? /\.(ts|tsx)$/ : /\.ts$/;
       if (!form.test(path)) return whole('is not TypeScript');

@@ -15,6 +15,7 @@ const names = new Map<number, string>([
   [48, 'NOT_IMPLEMENTED'],
   [62, 'SYNTAX_ERROR'],
   [115, 'UNKNOWN_SETTING'],
+  [164, 'READONLY'],
   [191, 'QUERY_IS_TOO_LARGE'],
   [202, 'TOO_MANY_SIMULTANEOUS_QUERIES'],
   [210, 'NETWORK_ERROR'],

@@ -79,13 +79,15 @@ function readInsert(sql: string, from: number): Statement {
   const format = clause('FORMAT');
   if (!values && (format === undefined || format === last)) {
     const shape: InsertShape = { source: 'open', placement: 0, tail: '', dataStart: sql.length };
-    return { ...base, format: null, end: last.end, insert: shape };
+    return { ...base, format: null, end: lastEnd(sql, from), insert: shape };
   }
   const clauseStart = format?.start ?? last.start;
   const placement = Math.min(settings?.start ?? clauseStart, clauseStart);
   const tail = values ? `${sql.slice(placement, clauseStart)} FORMAT Values` : sql.slice(placement, last.end);
   const name = values ? 'Values' : sql.slice(last.start, last.end);
   const dataStart = firstData(sql, last.end);
+  // Inline VALUES are run by the engine as SQL, so a second statement could hide behind them.
+  if (values && dataStart < sql.length) lastEnd(sql, from);
   return { ...base, format: name, end: last.end, insert: { source: 'data', placement, tail, dataStart } };
 }
 
@@ -109,7 +111,12 @@ function* insertTokens(sql: string, from: number): Generator<Token> {
 
 function lastEnd(sql: string, from: number): number {
   let end = from;
-  for (const token of readTokens(sql, from)) if (token.text !== ';') end = token.end;
+  let ended = false;
+  for (const token of readTokens(sql, from)) {
+    if (ended) throw new ClickHouseException(62, 'Multi-statements are not allowed');
+    ended = token.text === ';';
+    if (!ended) end = token.end;
+  }
   return end;
 }
 

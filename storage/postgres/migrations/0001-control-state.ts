@@ -50,7 +50,8 @@ export const controlState: readonly string[] = [
     expires_at_ms bigint,
     owner text not null,
     created_at_ms bigint not null,
-    revoked_at_ms bigint
+    revoked_at_ms bigint,
+    revoked_by text
   )`,
   `create unique index api_keys_live_name on api_keys (tenant, name) where state <> 'revoked'`,
   `create unique index api_keys_live_hash on api_keys (hash) where state <> 'revoked'`,

@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto';
+import { pino } from 'pino';
+import { createKeyHasher } from '../policy/access/index.ts';
+import {
+  connectClickHouse,
+  pingClickHouse,
+  readRun,
+  readRunsPage,
+  readSequenceGaps,
+  streamRuns,
+} from '../storage/clickhouse/index.ts';
+import { connectPostgres, createControlStore, readPendingMigrations } from '../storage/postgres/index.ts';
+import { createQueue, createWorker } from '../storage/queue/index.ts';
+import { connectRedis, createManifestChannel, readEpoch, readLive, writeEpochIfAbsent } from '../storage/redis/index.ts';
+import { HocError } from '../storage/schema/errors.ts';
+import { openSecret, readMasterKey, readNodePublicKey, sealSecret, sealToNode } from '../storage/vault/index.ts';
+import { type Environment, parseListen, readVariable, requireVariables } from './environment.ts';
+import { controlQueue, createHandlers } from './jobs/index.ts';
+import { keepSchedule } from './jobs/schedule.ts';
+import { listen, waitForEnd, withTimeout } from './lifecycle.ts';
+import { createMetrics } from './metrics.ts';
+import type { ControlContext } from './operations/context.ts';
+import type { DiagnosisPort } from './operations/diagnose.ts';
+import { prepareControl } from './operations/snapshot/prepare.ts';
+import { readSnapshotKey } from './operations/snapshot/signature.ts';
+import { createAdminServer } from './routes/admin.ts';
+import { createServer } from './server.ts';
+
+const needed = [
+  'DATABASE_URL',
+  'CLICKHOUSE_URL',
+  'REDIS_URL',
+  'QUEUE_REDIS_URL',
+  'HOC_CONSOLE_LISTEN',
+  'HOC_ADMIN_LISTEN',
+  'HOC_MASTER_KEY',
+  'HOC_SNAPSHOT_KEY',
+  'HOC_KEY_HASH_SECRET',
+] as const;
+
+const drainMs = 10_000;
+const readyTimeoutMs = 2_000;
+
+type Settings = Record<(typeof needed)[number], string>;
+type Log = ReturnType<typeof pino>;
+type Engines = ReturnType<typeof openEngines>;
+
+/** Joins drivers to the ports of the operations. */
+function openEngines(settings: Settings, log: Log) {
+  const onError = (engine: string) => (error: Error) => log.warn({ err: error, engine }, 'an engine connection failed');
+  const db = connectPostgres(settings.DATABASE_URL, { onError: onError('postgres') });
+  const redis = connectRedis(settings.REDIS_URL, { name: 'hoc-control', onError: onError('redis') });
+  const clickhouse = connectClickHouse(settings.CLICKHOUSE_URL);
+  const queue = createQueue({ url: settings.QUEUE_REDIS_URL, name: controlQueue, onError: onError('queue') });
+  const metrics = createMetrics();
+  const store = createControlStore(db);
+  const masterKey = readMasterKey(settings.HOC_MASTER_KEY);
+  const context: ControlContext = {
+    store,
+    vault: {
+      seal: (bound, secret) => sealSecret(masterKey, bound, secret),
+      open: (bound, envelope) => openSecret(masterKey, bound, envelope),
+      sealToNode,
+      checkNodeKey: (publicKey) => void readNodePublicKey(publicKey),
+    },
+    channel: createManifestChannel(redis),
+    epochs: {
+      writeIfAbsent: async (tenant, epoch) => void (await writeEpochIfAbsent(redis, tenant, epoch)),
+      read: (tenant) => readEpoch(redis, tenant),
+    },
+    live: {
+      read: async () =>
+        (await readLive(redis)).map((state) => ({
+          proxyId: state.proxy_id,
+          manifestId: state.manifest_id,
+          atMs: state.at_ms,
+        })),
+    },
+    jobs: queue,
+    runs: {
+      readPage: (scope, query) => readRunsPage(clickhouse, scope, query),
+      read: (scope, runId) => readRun(clickhouse, scope, runId),
+      stream: (scope) => streamRuns(clickhouse, scope),
+    },
+    metrics,
+    log,
+    hashKey: createKeyHasher(settings.HOC_KEY_HASH_SECRET),
+    snapshotKey: readSnapshotKey(settings.HOC_SNAPSHOT_KEY),
+    now: Date.now,
+    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+  };
+  const diagnosis: DiagnosisPort = {
+    pingRedis: async () => void (await redis.ping()),
+    pingQueue: () => queue.ping(),
+    pingClickHouse: () => pingClickHouse(clickhouse),
+    pendingMigrations: () => readPendingMigrations(db),
+    sequenceGaps: async () => (await readSequenceGaps(clickhouse)).map((gap) => JSON.stringify(gap)),
+  };
+  const close = async (): Promise<void> => {
+    await queue.close();
+    redis.disconnect();
+    await clickhouse.close();
+    await store.close();
+  };
+  return { context, diagnosis, metrics, queue, close, onQueueError: onError('queue') };
+}
+
+/** A running control process. */
+export interface RunningControl {
+  console: string;
+  admin: string;
+  /** Takes no new requests, lets those under way end (10 s at most), and closes every connection. */
+  stop(): Promise<void>;
+}
+
+async function serve(settings: Settings, env: Environment, log: Log, engines: Engines): Promise<RunningControl> {
+  const { context, metrics, diagnosis, queue } = engines;
+  const tokens = { node: readVariable(env, 'HOC_NODE_TOKEN'), bootstrap: readVariable(env, 'HOC_BOOTSTRAP_TOKEN') };
+  const server = await createServer({ context, diagnosis, tokens, log, onAnswer: metrics.answered });
+  const checkReady = () => withTimeout(context.store.ping(), readyTimeoutMs, 'PostgreSQL does not answer');
+  const admin = createAdminServer({ metrics, checkReady });
+  const worker = createWorker({
+    url: settings.QUEUE_REDIS_URL,
+    name: controlQueue,
+    handlers: createHandlers(context),
+    onError: engines.onQueueError,
+    onFailed: (job, error) => log.warn({ err: error, job: job.name, attempt: job.attempt }, 'a job failed'),
+  });
+  const endSchedule = keepSchedule(queue, log);
+  return {
+    console: await listen(server, parseListen('HOC_CONSOLE_LISTEN', settings.HOC_CONSOLE_LISTEN)),
+    admin: await listen(admin, parseListen('HOC_ADMIN_LISTEN', settings.HOC_ADMIN_LISTEN)),
+    stop: async () => {
+      endSchedule();
+      const cut = setTimeout(() => server.server.closeAllConnections(), drainMs);
+      await server.close();
+      clearTimeout(cut);
+      await worker.close();
+      await admin.close();
+      await engines.close();
+    },
+  };
+}
+
+/**
+ * Starts control: state, jobs, console API, admin address. Refuses to start with `not_ready` where migrations are missing
+ * (`hoc migrate` runs them), and with `configuration_invalid` where the environment is incomplete.
+ */
+export async function startControl(env: Environment): Promise<RunningControl> {
+  const settings = requireVariables(env, needed);
+  const log = pino({ name: 'control', level: env.HOC_LOG_LEVEL ?? 'info' }, pino.destination({ dest: 2, sync: true }));
+  const engines = openEngines(settings, log);
+  try {
+    const pending = await engines.diagnosis.pendingMigrations();
+    if (pending.length > 0) {
+      const publicMessage = `Migrations have not run, use hoc migrate: ${pending.join(', ')}`;
+      throw new HocError({ code: 'not_ready', publicMessage });
+    }
+    await prepareControl(engines.context, { serviceToken: readVariable(env, 'HOC_SERVICE_TOKEN') });
+    return await serve(settings, env, log, engines);
+  } catch (error) {
+    await engines.close();
+    throw error;
+  }
+}
+
+/**
+ * Runs control until SIGTERM or SIGINT (or, with HOC_PARENT_PIPE=1, until its standard input closes), then ends cleanly.
+ * Prints one JSON line when it is ready.
+ */
+export async function runControl(env: Environment): Promise<void> {
+  const ended = waitForEnd(env);
+  const control = await startControl(env);
+  const ready = { ready: true, process: 'control', listen: { console: control.console, admin: control.admin } };
+  process.stdout.write(`${JSON.stringify(ready)}\n`);
+  await ended;
+  await control.stop();
+}

@@ -1,0 +1,48 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { MetricsPort } from './operations/ports.ts';
+
+export interface ControlMetrics extends MetricsPort {
+  /** Route pattern, never a path with values. */
+  answered(route: string, status: number): void;
+  contentType: string;
+  /** The registry in Prometheus' text form. */
+  render(): Promise<string>;
+}
+
+/** Makes control's metrics in a registry of their own. Labels are bounded sets: acts, results, route patterns, statuses. */
+export function createMetrics(): ControlMetrics {
+  const registers = [new Registry()];
+  const [registry = new Registry()] = registers;
+  collectDefaultMetrics({ register: registry });
+  const audit = new Counter({ name: 'hoc_audit_entries_total', help: 'Audit entries appended', labelNames: ['act'], registers });
+  const manifest = new Gauge({ name: 'hoc_manifest_sequence', help: 'Sequence of the manifest in force', registers });
+  const apply = new Histogram({
+    name: 'hoc_apply_duration_seconds',
+    help: 'Duration of configuration applies',
+    labelNames: ['result'],
+    buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30],
+    registers,
+  });
+  const invalid = new Gauge({
+    name: 'hoc_counters_invalid',
+    help: 'Tenants whose limit counters Redis has lost',
+    registers,
+  });
+  const nodes = new Gauge({ name: 'hoc_nodes', help: 'Enrolled nodes', registers });
+  const requests = new Counter({
+    name: 'hoc_api_requests_total',
+    help: 'Requests to the console API',
+    labelNames: ['route', 'status'],
+    registers,
+  });
+  return {
+    auditAppended: (act, count) => audit.inc({ act }, count),
+    manifestIssued: (sequence) => manifest.set(sequence),
+    applied: (result, durationMs) => apply.observe({ result }, durationMs / 1_000),
+    countersInvalid: (tenants) => invalid.set(tenants),
+    nodesEnrolled: (count) => nodes.set(count),
+    answered: (route, status) => requests.inc({ route, status: String(status) }),
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+  };
+}

@@ -1,0 +1,39 @@
+import type { Principal } from '../../storage/schema/control.ts';
+import { HocError } from '../../storage/schema/errors.ts';
+import type { RunRow } from '../../storage/schema/run.ts';
+import type { RunsPage, RunsQuery } from '../contract/api.ts';
+import { type ExportedRun, runExportFields } from '../contract/run-export.ts';
+import type { ControlContext } from './context.ts';
+import type { TenantScope } from './ports.ts';
+
+const pageRows = 50;
+
+/** What a principal may see. Today every principal of `/api/v1` is the platform's own: all tenants. */
+function scopeOf(_principal: Principal): TenantScope {
+  return { kind: 'all' };
+}
+
+/** A page of runs, newest first. `next` is the cursor of the page after, null at the end. */
+export async function listRuns(context: ControlContext, principal: Principal, query: RunsQuery): Promise<RunsPage<RunRow>> {
+  const { limit, cursor, tenant, ...filter } = query;
+  const scope: TenantScope = tenant === undefined ? scopeOf(principal) : { kind: 'tenant', tenant };
+  const page = await context.runs.readPage(scope, { limit: limit ?? pageRows, cursor: cursor ?? null, filter });
+  return { runs: page.rows, next: page.next };
+}
+
+/** One run with its decision and events. Throws `not_found`. */
+export async function showRun(context: ControlContext, principal: Principal, runId: string): Promise<RunRow> {
+  const run = await context.runs.read(scopeOf(principal), runId);
+  if (run === null) throw new HocError({ code: 'not_found', publicMessage: 'There is no run of that id' });
+  return run;
+}
+
+function exportRun(row: RunRow): ExportedRun {
+  const entries = runExportFields.map((field) => [field, row[field] ?? null]);
+  return Object.fromEntries(entries) as unknown as ExportedRun;
+}
+
+/** Every run of all tenants and all time as JSON lines, in the fields and order of the contract; absent values are null. */
+export async function* exportRuns(context: ControlContext, principal: Principal): AsyncGenerator<string, void> {
+  for await (const row of context.runs.stream(scopeOf(principal))) yield `${JSON.stringify(exportRun(row))}\n`;
+}

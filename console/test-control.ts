@@ -1,0 +1,101 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createKeyHasher } from '../policy/access/index.ts';
+import { type ControlDatabase, connectPostgres, createControlStore, migratePostgres } from '../storage/postgres/index.ts';
+import { launchPostgres } from '../storage/postgres/launch.ts';
+import type { Principal } from '../storage/schema/control.ts';
+import type { RunRow } from '../storage/schema/run.ts';
+import { openSecret, readNodePublicKey, sealSecret, sealToNode } from '../storage/vault/index.ts';
+import type { ControlContext } from './operations/context.ts';
+import type { LiveProxy } from './operations/ports.ts';
+import { prepareControl } from './operations/snapshot/prepare.ts';
+
+/** A test's control: real PostgreSQL and vault; the other engines are lists that the test looks into and can break. */
+export interface TestControl {
+  context: ControlContext;
+  db: ControlDatabase;
+  databaseUrl: string;
+  bin: string;
+  principal: Principal;
+  published: string[];
+  queued: string[];
+  epochs: Map<string, string>;
+  live: LiveProxy[];
+  runs: RunRow[];
+  logged: string[];
+  /** While true, Redis does not answer. */
+  down: { redis: boolean };
+  close(): Promise<void>;
+}
+
+/** Starts a PostgreSQL and makes a prepared control over it, for tests. */
+export async function launchTestControl(options: { bin?: string } = {}): Promise<TestControl> {
+  const server = await launchPostgres(options);
+  const db = connectPostgres(server.url);
+  await migratePostgres(db);
+  const store = createControlStore(db);
+  const masterKey = randomBytes(32);
+  const down = { redis: false };
+  const published: string[] = [];
+  const queued: string[] = [];
+  const epochs = new Map<string, string>();
+  const live: LiveProxy[] = [];
+  const runs: RunRow[] = [];
+  const logged: string[] = [];
+  const log = (fields: Readonly<Record<string, unknown>>, message: string): void => {
+    logged.push(`${message} ${JSON.stringify(fields, (_name, value) => (value instanceof Error ? value.stack : value))}`);
+  };
+  const askRedis = (): void => {
+    if (down.redis) throw new Error('redis is down');
+  };
+  const context: ControlContext = {
+    store,
+    vault: {
+      seal: (bound, secret) => sealSecret(masterKey, bound, secret),
+      open: (bound, envelope) => openSecret(masterKey, bound, envelope),
+      sealToNode,
+      checkNodeKey: (key) => void readNodePublicKey(key),
+    },
+    channel: {
+      publish: async (id) => {
+        askRedis();
+        published.push(id);
+      },
+    },
+    epochs: {
+      writeIfAbsent: async (tenant, epoch) => {
+        askRedis();
+        if (!epochs.has(tenant)) epochs.set(tenant, epoch);
+      },
+      read: async (tenant) => epochs.get(tenant) ?? null,
+    },
+    live: { read: async () => live },
+    jobs: { add: async (job) => void queued.push(job.name) },
+    runs: {
+      readPage: async () => ({ rows: runs, next: null }),
+      read: async (_scope, id) => runs.find((run) => run.run_id === id) ?? null,
+      stream: async function* () {
+        yield* runs;
+      },
+    },
+    metrics: {
+      auditAppended: () => undefined,
+      manifestIssued: () => undefined,
+      applied: () => undefined,
+      countersInvalid: () => undefined,
+      nodesEnrolled: () => undefined,
+    },
+    log: { info: log, warn: log, error: log },
+    hashKey: createKeyHasher('a-test-hash-secret'),
+    snapshotKey: generateKeyPairSync('ed25519').privateKey,
+    now: Date.now,
+    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+  };
+  await prepareControl(context, { serviceToken: null });
+  const principal: Principal = { type: 'service', actor: 'service:svc_test', scopes: ['*'], from: '127.0.0.1' };
+  const close = async (): Promise<void> => {
+    await store.close();
+    await server.stop();
+  };
+  const seen = { published, queued, epochs, live, runs, logged, down };
+  return { context, db, databaseUrl: server.url, bin: server.bin, principal, ...seen, close };
+}

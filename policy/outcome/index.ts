@@ -1,0 +1,1 @@
+export { classifyOutcome, worstProximity } from './outcome.ts';

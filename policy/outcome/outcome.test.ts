@@ -1,0 +1,28 @@
+import t from 'tap';
+import { classifyOutcome, worstProximity } from './index.ts';
+
+t.test('an outcome follows the first line of the vocabulary that fits', async (t) => {
+  const proximities = ['ok', 'near', 'breach'] as const;
+  const table = {
+    blocked: ['prevented', 'prevented', 'prevented'],
+    truncated: ['prevented', 'prevented', 'prevented'],
+    failed: ['failure', 'failure', 'failure'],
+    abandoned: ['failure', 'failure', 'failure'],
+    succeeded: ['success', 'near_threshold', 'near_threshold'],
+    cancelled: ['success', 'near_threshold', 'near_threshold'],
+  } as const;
+  for (const [status, outcomes] of Object.entries(table)) {
+    const run = { status: status as keyof typeof table };
+    t.strictSame(
+      proximities.map((proximity) => classifyOutcome({ ...run, proximity })),
+      outcomes,
+      status,
+    );
+  }
+});
+
+t.test('the worst proximity wins, and without limits a run is ok', async (t) => {
+  t.equal(worstProximity(), 'ok');
+  t.equal(worstProximity('ok', 'near'), 'near');
+  t.equal(worstProximity('near', 'breach', 'ok'), 'breach');
+});

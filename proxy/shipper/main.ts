@@ -1,0 +1,169 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import pino from 'pino';
+import { uuidv7 } from 'uuidv7';
+import { connectClickHouse, insertBatch } from '../../storage/clickhouse/index.ts';
+import { type Environment, readEnvironment } from '../../storage/process/environment.ts';
+import { announceReady, onShutdown } from '../../storage/process/lifecycle.ts';
+import { connectRedis, createReservations, readEpoch } from '../../storage/redis/index.ts';
+import {
+  type Ballast,
+  keepBallast,
+  openLineLog,
+  openSpoolReader,
+  readIfPresent,
+  saveAtomically,
+  spoolFolder,
+} from '../../storage/spool/index.ts';
+import { serveAdmin } from './admin.ts';
+import { Books } from './books.ts';
+import { createSealPost } from './control-client.ts';
+import { deliver } from './delivery.ts';
+import { createDepthGauge } from './depth.ts';
+import { createMetrics } from './metrics.ts';
+import type { InsertBatch, SealQueue, Settle, ShipperClock, SpoolSource, StateStore } from './ports.ts';
+import { postQueuedSeals } from './seal-posting.ts';
+import { settleLeftovers } from './settlement.ts';
+import { Shipper } from './shipper.ts';
+
+const redisTimeoutMs = 2000;
+const clock: ShipperClock = { nowMs: Date.now, random: Math.random, batchId: uuidv7 };
+
+/**
+ * Runs the shipper of one proxy until it is told to end: joins the spool, ClickHouse, Redis and control to its loops.
+ *
+ * Goes on where the last one stopped, from its files beside the spool, and starts before any proxy ever ran too. ClickHouse,
+ * Redis and control may each be away: what waits for them stays on disk. Rejects where settings or its files are unusable.
+ */
+export async function runShipper(variables: NodeJS.ProcessEnv): Promise<void> {
+  const environment = readEnvironment(variables);
+  const log = pino({ name: 'shipper' }, pino.destination(2));
+  const proxyId = environment.optional('HOC_PROXY_ID') ?? 'proxy-1';
+  const { source, seals, books, ballast, close } = await openFiles(environment.required('HOC_DATA'), proxyId);
+  const clickHouse = connectClickHouse(environment.required('CLICKHOUSE_URL'));
+  const { settle, closeRedis } = openSettlements(environment.required('REDIS_URL'));
+  const post = createSealPost({
+    controlUrl: environment.required('HOC_CONTROL_URL'),
+    token: environment.secret('HOC_NODE_TOKEN'),
+  });
+  const depth = createDepthGauge({ source, books, clock });
+  const { registry, telemetry } = createMetrics(
+    {
+      backlogBytes: depth.bytes,
+      oldestAtMs: () => shipper.oldestAtMs,
+      sealsPending: () => seals.pending(),
+      openRuns: () => books.ledger.openCount,
+      unsettledRuns: () => books.ledger.unsettledCount,
+      droppedOpenRuns: () => books.ledger.droppedCount,
+      nowMs: clock.nowMs,
+    },
+    (level, fields, message) => log[level](fields, message),
+  );
+  let refusing = false;
+  const insert: InsertBatch = async (batch) => {
+    try {
+      await insertBatch(clickHouse, batch);
+      refusing = false;
+    } catch (error) {
+      refusing = true;
+      throw error;
+    }
+  };
+  const limits = readLimits(environment);
+  const shipper = new Shipper({ proxyId, books, source, seals, insert, clock, telemetry, limits });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const keepOn = (what: string, act: () => Promise<void>) =>
+    deliver({ act, onFailure: (error) => telemetry.failed(what, error), clock, signal });
+  const loops = [
+    keepOn('ship', () => shipper.run(signal)),
+    keepOn('settle', () =>
+      settleLeftovers({ ...books, overEpoch: () => shipper.overEpoch, settle, clock, telemetry, signal }),
+    ),
+    keepOn('post_seals', () => postQueuedSeals({ seals, post, clock, telemetry, signal })),
+    keepOn('measure', () => depth.run(signal, () => ballast.restore())),
+  ];
+  const admin = await serveAdmin({
+    listen: environment.listen('HOC_ADMIN_LISTEN', '127.0.0.1:0'),
+    registry,
+    isReady: () => !refusing && !signal.aborted,
+    drain: (waitMs) => depth.drain(waitMs, { flush: () => shipper.flush(), sealsPending: () => seals.pending() }),
+  });
+  onShutdown(environment.optional('HOC_PARENT_PIPE') === '1', async () => {
+    stopping.abort();
+    await Promise.all(loops);
+    admin.server.close();
+    await closeRedis();
+    await clickHouse.close();
+    await close();
+  });
+  announceReady('shipper', { admin: admin.url });
+}
+
+/** A batch is cut at these frames, bytes, or milliseconds after its first frame. */
+function readLimits(environment: Environment): { frames: number; bytes: number; lingerMs: number } {
+  return {
+    frames: environment.integer('HOC_SHIPPER_BATCH_FRAMES', 4000),
+    bytes: environment.integer('HOC_SHIPPER_BATCH_BYTES', 8 * 1024 * 1024),
+    lingerMs: environment.integer('HOC_SHIPPER_LINGER_MS', 200),
+  };
+}
+
+interface Files {
+  source: SpoolSource;
+  seals: SealQueue;
+  books: Books;
+  ballast: Ballast;
+  close(): Promise<void>;
+}
+
+/** The spool, read only, and the shipper's own files beside it; all its writing may use the ballast on a full disk. */
+async function openFiles(data: string, proxyId: string): Promise<Files> {
+  const dir = join(data, 'spool');
+  const folder = spoolFolder(dir, proxyId);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const ballast = await keepBallast(folder);
+  const source = openSpoolReader({ dir, proxyId });
+  const lines = await openLineLog(join(folder, 'seals'));
+  const store = (name: string): StateStore => ({
+    load: () => readIfPresent(join(folder, name)),
+    save: (text) => ballast.withRoom(() => saveAtomically(join(folder, name), text)),
+  });
+  return {
+    source,
+    seals: {
+      append: (added) => ballast.withRoom(() => lines.append(added)),
+      peek: (maxLines) => lines.peek(maxLines),
+      drop: (taken) => ballast.withRoom(() => lines.drop(taken)),
+      pending: () => lines.pending(),
+    },
+    books: await Books.open({ state: store('cursor.json'), checkpoint: store('open-runs.json'), source }),
+    ballast,
+    async close() {
+      await source.close();
+      await lines.close();
+    },
+  };
+}
+
+/** Settles under the epoch that stands in Redis: a run that its counters do not know was settled or expired before. */
+function openSettlements(redisUrl: string): { settle: Settle; closeRedis: () => Promise<void> } {
+  const redis = connectRedis(redisUrl);
+  const epochs = new Map<string, string | null>();
+  const reservations = createReservations(redis, {
+    timeoutMs: redisTimeoutMs,
+    epochOf: (tenant) => epochs.get(tenant) ?? null,
+  });
+  return {
+    async settle(requests) {
+      for (const tenant of new Set(requests.map((request) => request.tenant))) {
+        epochs.set(tenant, await readEpoch(redis, tenant));
+      }
+      await reservations.settle(requests);
+    },
+    async closeRedis() {
+      await reservations.close();
+      redis.disconnect();
+    },
+  };
+}

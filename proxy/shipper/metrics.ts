@@ -1,0 +1,91 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ShipperTelemetry } from './ports.ts';
+
+/** What the gauges show at the moment of a scrape. */
+export interface ShipperProbes {
+  backlogBytes(): number;
+  /** Unix ms of the oldest record not yet acknowledged, or null. */
+  oldestAtMs(): number | null;
+  sealsPending(): number;
+  openRuns(): number;
+  unsettledRuns(): number;
+  droppedOpenRuns(): number;
+  nowMs(): number;
+}
+
+export interface ShipperMetrics {
+  registry: Registry;
+  telemetry: ShipperTelemetry;
+}
+
+/** Metrics of one shipper. Labels are closed sets. `log` is told what an operator should read, never a value from a run. */
+export function createMetrics(
+  probes: ShipperProbes,
+  log: (level: 'warn' | 'error', fields: Record<string, unknown>, message: string) => void,
+): ShipperMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  registerGauges(registry, probes);
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
+  const records = counter('hoc_shipper_records_total', 'Records acknowledged by ClickHouse');
+  const batches = counter('hoc_shipper_batches_total', 'Attempts to send a batch', ['result']);
+  const quarantined = counter('hoc_shipper_quarantined_frames_total', 'Damaged or unreadable places in the spool', [
+    'kind',
+  ]);
+  const settled = counter('hoc_shipper_settled_total', 'Runs settled by the shipper');
+  const abandoned = counter('hoc_shipper_abandoned_total', 'Runs closed because their proxy died');
+  const failures = counter('hoc_shipper_failures_total', 'Failed attempts of the shipper', ['what']);
+  const lag = new Gauge({
+    name: 'hoc_shipper_lag_seconds',
+    help: 'Age of the oldest record of the last batch when it was acknowledged',
+    registers: [registry],
+  });
+  const telemetry: ShipperTelemetry = {
+    batchSent({ result, records: count, oldestAtMs }) {
+      batches.inc({ result });
+      if (result === 'failed') return;
+      records.inc(count);
+      if (oldestAtMs !== null) lag.set(Math.max(0, probes.nowMs() - oldestAtMs) / 1000);
+    },
+    found(finding) {
+      quarantined.inc({ kind: finding.kind });
+      log('error', { ...finding }, 'the spool is not as it was written');
+    },
+    unreadable(input) {
+      quarantined.inc({ kind: 'unreadable' }, input.frames);
+      log('error', { ...input }, 'frames of the spool are no records');
+    },
+    settled: (runs) => settled.inc(runs),
+    abandoned(runs) {
+      abandoned.inc(runs);
+      log('warn', { runs }, 'runs of a dead proxy were closed as abandoned');
+    },
+    failed(what, error) {
+      failures.inc({ what });
+      log('error', { what, err: error }, 'the shipper failed and will try again');
+    },
+  };
+  return { registry, telemetry };
+}
+
+function registerGauges(registry: Registry, probes: ShipperProbes): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('hoc_spool_bytes', 'Bytes in the spool that ClickHouse has not acknowledged', probes.backlogBytes);
+  gauge('hoc_spool_oldest_age_seconds', 'Age of the oldest record that ClickHouse has not acknowledged', () => {
+    const oldestAtMs = probes.oldestAtMs();
+    return oldestAtMs === null ? 0 : Math.max(0, probes.nowMs() - oldestAtMs) / 1000;
+  });
+  gauge('hoc_shipper_seals_pending', 'Seals that control has not acknowledged', probes.sealsPending);
+  gauge('hoc_shipper_open_runs', 'Runs with an intent and no finish yet', probes.openRuns);
+  gauge('hoc_shipper_unsettled_runs', 'Finished runs nobody is known to have settled', probes.unsettledRuns);
+  gauge('hoc_shipper_open_runs_dropped', 'Open runs given up because there were too many', probes.droppedOpenRuns);
+}

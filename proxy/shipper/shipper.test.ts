@@ -1,0 +1,297 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import { uuidv7 } from 'uuidv7';
+import { merkleRoot } from '../../policy/evidence/index.ts';
+import type { BatchSeal } from '../../storage/schema/audit.ts';
+import {
+  openLineLog,
+  openSpool,
+  openSpoolReader,
+  readIfPresent,
+  type Spool,
+  saveAtomically,
+} from '../../storage/spool/index.ts';
+import { Books } from './books.ts';
+import type { ShipperTelemetry } from './ports.ts';
+import type { RecordRow, ShippedBatch } from './rows.ts';
+import { payloadFrame, recordFrame, sampleFinish, sampleIntent, sampleOpenValues } from './sample-frames.ts';
+import { Shipper } from './shipper.ts';
+
+/** Deduplicates by batch id as ClickHouse does, and refuses a batch that comes again with other bytes. */
+class Sink {
+  readonly batches = new Map<string, string>();
+  readonly attempts: string[] = [];
+  conflicts = 0;
+  /** Called before and after a batch is taken; what it throws is what the shipper gets. */
+  before: (id: string) => Promise<void> | void = () => undefined;
+  after: (id: string) => Promise<void> | void = () => undefined;
+
+  async insert(batch: ShippedBatch): Promise<void> {
+    this.attempts.push(batch.id);
+    await this.before(batch.id);
+    const text = JSON.stringify(batch);
+    if ((this.batches.get(batch.id) ?? text) !== text) this.conflicts += 1;
+    this.batches.set(batch.id, text);
+    await this.after(batch.id);
+  }
+
+  all(): ShippedBatch[] {
+    return [...this.batches.values()].map((text) => JSON.parse(text) as ShippedBatch);
+  }
+
+  records(): RecordRow[] {
+    return this.all().flatMap((batch) => batch.records);
+  }
+}
+
+const silent: ShipperTelemetry = {
+  batchSent: () => undefined,
+  found: () => undefined,
+  unreadable: () => undefined,
+  settled: () => undefined,
+  abandoned: () => undefined,
+  failed: () => undefined,
+};
+
+/** Twenty times as fast as the real one, so that graces and checks take no time; waits between polls stay real. */
+const clock = { nowMs: () => Math.round(performance.now() * 20), random: () => 0.5, batchId: uuidv7 };
+
+async function startShipper(dir: string, sink: Sink, telemetry: ShipperTelemetry = silent) {
+  const folder = join(dir, 'p');
+  const source = openSpoolReader({ dir, proxyId: 'p' });
+  const seals = await openLineLog(join(folder, 'seals'));
+  const life = { crashed: false };
+  const store = (name: string) => ({
+    load: () => readIfPresent(join(folder, name)),
+    save: async (text: string) => {
+      if (life.crashed) throw new Error('killed');
+      await saveAtomically(join(folder, name), text);
+    },
+  });
+  const books = await Books.open({ state: store('cursor.json'), checkpoint: store('open-runs.json'), source });
+  const insert = (batch: ShippedBatch) => sink.insert(batch);
+  const limits = { frames: 40, bytes: 100_000, lingerMs: 200 };
+  const shipper = new Shipper({ proxyId: 'p', books, source, seals, insert, clock, telemetry, limits });
+  const stopping = new AbortController();
+  const running = shipper.run(stopping.signal);
+  const end = async () => {
+    stopping.abort();
+    await running.catch((error: unknown) => {
+      if (!life.crashed) throw error;
+    });
+    await source.close();
+    await seals.close();
+  };
+  return {
+    books,
+    seals,
+    shipper,
+    stop: end,
+    /** Nothing that happens from here on reaches the disk, as after a kill. */
+    crash: () => {
+      life.crashed = true;
+      return end();
+    },
+  };
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+async function openTemporary(test: Test, epochOptions = {}): Promise<{ dir: string; spool: Spool }> {
+  const dir = mkdtempSync(join(tmpdir(), 'hoc-ship-'));
+  test.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const spool = await openSpool({ dir, proxyId: 'p', durability: 'process', segmentBytes: 20_000, ...epochOptions });
+  test.teardown(() => spool.close());
+  return { dir, spool };
+}
+
+function appendRun(spool: Spool, runId: string, tenant = 'acme'): void {
+  const { epoch } = spool;
+  spool.append(recordFrame(sampleIntent({ seq: spool.nextSeq(), runId, tenant, epoch }), sampleOpenValues));
+  spool.append(payloadFrame(runId, 'request', Buffer.from(`body of ${runId}`)));
+  spool.append(recordFrame(sampleFinish({ seq: spool.nextSeq(), runId, tenant, epoch }), sampleOpenValues));
+}
+
+const seqsOf = (rows: readonly RecordRow[]) => rows.map((row) => row.proxy_seq).sort((a, b) => a - b);
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
+t.test('everything appended is shipped once, sealed for each tenant, and its segments are unlinked', async (t) => {
+  const { dir, spool } = await openTemporary(t);
+  const sink = new Sink();
+  const { books, seals, stop } = await startShipper(dir, sink);
+  for (let n = 0; n < 100; n += 1) appendRun(spool, `run-${n}`, n % 3 === 0 ? 'globex' : 'acme');
+  spool.append(payloadFrame('run-0', 'response', Buffer.alloc(100_000, 7)));
+  await until(
+    'all is shipped',
+    () =>
+      sink.records().length === 200 &&
+      sink.all().some((batch) => batch.payloads.some((row) => row.run_id === 'run-0' && row.part === 'response')),
+  );
+  t.same(seqsOf(sink.records()), upTo(200));
+  t.equal(sink.all().flatMap((batch) => batch.payloads).length, 101);
+  await until(
+    'one segment is left',
+    () => readdirSync(join(dir, 'p')).filter((name) => name.endsWith('.seg')).length === 1,
+  );
+  await stop();
+  const again = await openLineLog(join(dir, 'p', 'seals'));
+  const posted = (await again.peek(1000)).lines.map((line) => JSON.parse(line) as BatchSeal);
+  await again.close();
+  t.equal(seals.pending(), posted.length);
+  for (const seal of posted) {
+    const batch = sink.all().find(({ id }) => id === seal.batch_id);
+    const leaves = (batch?.records ?? []).filter((row) => row.tenant === seal.tenant).map((row) => row.leaf_hash);
+    t.same([seal.leaves, seal.root], [leaves.length, merkleRoot(leaves)]);
+  }
+  t.equal(
+    posted.reduce((sum, seal) => sum + seal.leaves, 0),
+    200,
+  );
+  t.equal(books.state.pending, null);
+});
+
+t.test('while ClickHouse refuses, or takes without answering, the same bytes are sent under one id', async (t) => {
+  const { dir, spool } = await openTemporary(t);
+  const sink = new Sink();
+  const seen = new Map<string, number>();
+  const failFirst = (times: number) => (id: string) => {
+    const calls = (seen.get(id) ?? 0) + 1;
+    seen.set(id, calls);
+    if (calls <= times) throw new Error('no answer');
+  };
+  sink.before = failFirst(1);
+  sink.after = failFirst(3);
+  const { stop } = await startShipper(dir, sink);
+  for (let n = 0; n < 60; n += 1) appendRun(spool, `run-${n}`);
+  await until('all is shipped', async () => sink.records().length === 120);
+  await stop();
+  t.same(seqsOf(sink.records()), upTo(120));
+  t.equal(sink.conflicts, 0);
+  t.ok(sink.attempts.length > sink.batches.size);
+});
+
+t.test('killed at any point, it ships every record once and closes nothing twice', async (t) => {
+  const property = fc.asyncProperty(
+    fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 4 }),
+    fc.integer({ min: 1, max: 60 }),
+    async (killsAfter, runs) => {
+      const dir = mkdtempSync(join(tmpdir(), 'hoc-kill-'));
+      const spool = await openSpool({ dir, proxyId: 'p', durability: 'process', segmentBytes: 20_000 });
+      const sink = new Sink();
+      try {
+        for (let n = 0; n < runs; n += 1) appendRun(spool, `run-${n}`);
+        const open = sampleIntent({ seq: spool.nextSeq(), runId: 'left-open' });
+        spool.append(recordFrame(open, sampleOpenValues));
+        await spool.close();
+        for (const killAfter of killsAfter) {
+          const countdown = { left: killAfter };
+          const tick = () => {
+            countdown.left -= 1;
+            if (countdown.left < 0) throw new Error('killed');
+          };
+          sink.before = tick;
+          sink.after = tick;
+          const { crash } = await startShipper(dir, sink);
+          await until('it is time to kill', () => countdown.left < 0 || sink.records().length === runs * 2 + 2);
+          await crash();
+        }
+        sink.before = () => undefined;
+        sink.after = () => undefined;
+        const { books, stop } = await startShipper(dir, sink);
+        await until(
+          'the open run is closed',
+          () => books.ledger.openCount === 0 && books.state.pending === null && sink.records().length >= runs * 2 + 2,
+        );
+        await stop();
+        const own = sink.records().filter((row) => row.proxy_id === 'p');
+        if (seqsOf(own).join() !== upTo(runs * 2 + 1).join()) throw new Error(`shipped ${seqsOf(own).join()}`);
+        const recovered = sink.records().filter((row) => row.proxy_id === 'p.recovery');
+        if (seqsOf(recovered).join() !== '1') throw new Error(`recovered ${seqsOf(recovered).join()}`);
+        if (sink.conflicts > 0) throw new Error('an id came again with other bytes');
+      } finally {
+        await spool.close();
+        rmSync(dir, { recursive: true });
+      }
+    },
+  );
+  const seed = Number(process.env.HOC_SEED ?? Date.now() % 2 ** 31);
+  t.comment(`seed ${seed}`);
+  await fc.assert(property, { numRuns: 6, seed, endOnFailure: true });
+  t.pass('6 lives');
+});
+
+t.test(
+  'open runs of a live proxy are left alone; of a dead one they are closed once, before its next epoch',
+  async (t) => {
+    const { dir, spool } = await openTemporary(t);
+    const sink = new Sink();
+    const abandoned: number[] = [];
+    const telemetry = { ...silent, abandoned: (runs: number) => abandoned.push(runs) };
+    const first = await startShipper(dir, sink, telemetry);
+    for (let n = 0; n < 250; n += 1) {
+      spool.append(recordFrame(sampleIntent({ seq: spool.nextSeq(), runId: `open-${n}` }), sampleOpenValues));
+    }
+    appendRun(spool, 'done');
+    await until('all is shipped', () => sink.records().length === 252);
+    const checkedAtMs = clock.nowMs();
+    await until('the lock was asked for', () => clock.nowMs() > checkedAtMs + 6000);
+    t.same(abandoned, [], 'its proxy lives');
+    await first.stop();
+    await spool.close();
+    const next = await openSpool({ dir, proxyId: 'p', durability: 'process' });
+    t.teardown(() => next.close());
+    appendRun(next, 'later');
+    const { stop } = await startShipper(dir, sink, telemetry);
+    await until('all is closed', () => sink.records().some((row) => row.run_id === 'later'));
+    await stop();
+    const closed = sink
+      .all()
+      .flatMap((batch) => batch.runs)
+      .filter((run) => run.status === 'abandoned');
+    t.equal(new Set(closed.map((run) => run.run_id)).size, 250);
+    t.equal(closed.length, 250);
+    t.ok(closed.every((run) => run.version === 2 && run.proxy_id === 'p.recovery' && run.proxy_epoch === 1));
+    t.same(seqsOf(sink.records().filter((row) => row.proxy_id === 'p.recovery')), upTo(250), 'its sequence is gapless');
+    t.same(abandoned, [200, 50]);
+    t.match(closed[0], {
+      actor_id: 'user-a',
+      session_id: 'session-1',
+      cost_nano_usd: '9000000',
+      usage_source: 'estimated',
+    });
+  },
+);
+
+t.test('an open run that finishes after a restart of the shipper is not closed by it', async (t) => {
+  const { dir, spool } = await openTemporary(t);
+  const sink = new Sink();
+  const first = await startShipper(dir, sink);
+  spool.append(recordFrame(sampleIntent({ seq: 1, runId: 'long' }), sampleOpenValues));
+  for (let n = 0; n < 50; n += 1) appendRun(spool, `run-${n}`);
+  await until('all is shipped', () => sink.records().length === 101);
+  await first.crash();
+  const second = await startShipper(dir, sink);
+  t.equal(second.books.ledger.openUpTo(1, 1)[0]?.runId, 'long', 'it is known after the restart');
+  spool.append(recordFrame(sampleFinish({ seq: spool.nextSeq(), runId: 'long' }), sampleOpenValues));
+  await until('it is finished', () => second.books.ledger.openCount === 0);
+  await spool.close();
+  const closedAtMs = clock.nowMs();
+  await until('the lock was asked for', () => clock.nowMs() > closedAtMs + 6000);
+  await second.stop();
+  t.equal(
+    sink
+      .all()
+      .flatMap((batch) => batch.runs)
+      .filter((run) => run.status === 'abandoned').length,
+    0,
+  );
+});

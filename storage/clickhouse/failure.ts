@@ -1,0 +1,32 @@
+import { ClickHouseError } from '@clickhouse/client';
+import { HocError } from '../schema/errors.ts';
+
+/** ClickHouse's codes for a table, column or database that is not there: migrations have not run. */
+const missingCodes = new Set(['16', '47', '60', '81']);
+
+/**
+ * Makes one HocError `engine_unavailable` of whatever the client threw: where the engine is, what kind of failure, and
+ * what to do. Texts of the engine can quote rows and queries, so they stay in `cause` and out of the message.
+ */
+export function toFailure(ch: { address: string }, cause: unknown): HocError {
+  if (cause instanceof HocError) return cause;
+  return new HocError({ code: 'engine_unavailable', publicMessage: explain(ch.address, cause), cause });
+}
+
+function explain(address: string, cause: unknown): string {
+  if (cause instanceof ClickHouseError) {
+    const advice = missingCodes.has(cause.code) ? 'run `hoc migrate`' : 'see its log for the reason';
+    return `ClickHouse at ${address} refused the query with code ${cause.code} (${cause.type ?? 'unnamed'}): ${advice}.`;
+  }
+  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? ` (${cause.code})` : '';
+  return `ClickHouse at ${address} does not answer${code}: check that it runs and that CLICKHOUSE_URL names it.`;
+}
+
+/** Runs a driver call and converts what it throws. */
+export async function guard<T>(ch: { address: string }, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (cause) {
+    throw toFailure(ch, cause);
+  }
+}

@@ -1,0 +1,83 @@
+import type { Decision, DecisionContext } from '../schema/decision.ts';
+import type { PayloadHead } from '../schema/record.ts';
+import type { TenantScope } from '../schema/scope.ts';
+import type { ClickHouse } from './connection.ts';
+import type { PayloadRow, RecordRow, RunVersionRow } from './rows.ts';
+import { readWholeRun, wholeRunSelect } from './run-columns.ts';
+import { scopeCondition, selectRows } from './select.ts';
+
+/** Everything that is recorded of one run. */
+export interface RunDetail {
+  run: Omit<RunVersionRow, 'context' | 'decision'>;
+  /** Null where none was recorded, or where it was erased. */
+  context: DecisionContext | null;
+  decision: Decision | null;
+  payloads: PayloadRow[];
+  /** The sealed records that name this run, in the order of the proxy's sequence. */
+  records: RecordRow[];
+}
+
+/**
+ * Reads one run in the version that stands, with its payloads and its proof; null where the scope holds none of that id.
+ * Rejects with HocError `engine_unavailable`.
+ */
+export async function readRun(ch: ClickHouse, scope: TenantScope, runId: string): Promise<RunDetail | null> {
+  const { condition, parameters } = scopeCondition(scope);
+  const query = { where: `${condition} AND run_id = {run_id:String}`, parameters: { ...parameters, run_id: runId } };
+  const [row] = await selectRows(ch, {
+    sql: `SELECT ${wholeRunSelect} FROM runs FINAL WHERE ${query.where} LIMIT 1`,
+    parameters: query.parameters,
+  });
+  if (row === undefined) return null;
+  const { context, decision, ...run } = readWholeRun(row);
+  const [payloads, records] = await Promise.all([readPayloads(ch, query), readRecords(ch, query)]);
+  return {
+    run,
+    context: context === null ? null : (JSON.parse(context) as DecisionContext),
+    decision: decision === null ? null : (JSON.parse(decision) as Decision),
+    payloads,
+    records,
+  };
+}
+
+interface RunCondition {
+  where: string;
+  parameters: Readonly<Record<string, unknown>>;
+}
+
+async function readPayloads(ch: ClickHouse, { where, parameters }: RunCondition): Promise<PayloadRow[]> {
+  const rows = await selectRows(ch, {
+    sql: `SELECT tenant, run_id, part, content_type, content_encoding, whole_bytes, stored_bytes, base64Encode(body)
+      FROM payloads FINAL WHERE ${where} ORDER BY part`,
+    parameters,
+  });
+  return rows.map(([tenant, runId, part, contentType, contentEncoding, wholeBytes, storedBytes, body]) => ({
+    tenant: String(tenant),
+    run_id: String(runId),
+    part: String(part) as PayloadHead['part'],
+    content_type: contentType as string | null,
+    content_encoding: contentEncoding as string | null,
+    whole_bytes: Number(wholeBytes),
+    stored_bytes: Number(storedBytes),
+    body: Buffer.from(String(body), 'base64'),
+  }));
+}
+
+async function readRecords(ch: ClickHouse, { where, parameters }: RunCondition): Promise<RecordRow[]> {
+  const rows = await selectRows(ch, {
+    sql: `SELECT tenant, proxy_id, proxy_epoch, proxy_seq, kind, run_id, toUnixTimestamp64Milli(at_ms), raw, leaf_hash
+      FROM records FINAL WHERE ${where} ORDER BY proxy_id, proxy_epoch, proxy_seq`,
+    parameters,
+  });
+  return rows.map(([tenant, proxyId, epoch, seq, kind, runId, atMs, raw, leaf]) => ({
+    tenant: String(tenant),
+    proxy_id: String(proxyId),
+    proxy_epoch: Number(epoch),
+    proxy_seq: Number(seq),
+    kind: String(kind),
+    run_id: runId === '' ? null : String(runId),
+    at_ms: Number(atMs),
+    raw: String(raw),
+    leaf_hash: String(leaf),
+  }));
+}
