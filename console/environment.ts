@@ -16,7 +16,11 @@ export function readVariable(env: Environment, name: string): string | null {
   try {
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (cause) {
-    throw new HocError({ code: 'configuration_invalid', publicMessage: `The file of ${name}_FILE cannot be read`, cause });
+    throw new HocError({
+      code: 'configuration_invalid',
+      publicMessage: `The file of ${name}_FILE cannot be read`,
+      cause,
+    });
   }
 }
 
@@ -25,7 +29,10 @@ export function requireVariables<Name extends string>(env: Environment, names: r
   const found = names.map((name) => [name, readVariable(env, name)] as const);
   const missing = found.filter(([, value]) => value === null).map(([name]) => name);
   if (missing.length > 0) {
-    throw new HocError({ code: 'configuration_invalid', publicMessage: `Missing in the environment: ${missing.join(', ')}` });
+    throw new HocError({
+      code: 'configuration_invalid',
+      publicMessage: `Missing in the environment: ${missing.join(', ')}`,
+    });
   }
   return Object.fromEntries(found) as Record<Name, string>;
 }

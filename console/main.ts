@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import type { FastifyBaseLogger } from 'fastify';
 import { pino } from 'pino';
 import { createKeyHasher } from '../policy/access/index.ts';
 import {
   connectClickHouse,
   pingClickHouse,
+  readPendingMigrations as readPendingClickHouseMigrations,
   readRun,
   readRunsPage,
   readSequenceGaps,
@@ -11,7 +13,13 @@ import {
 } from '../storage/clickhouse/index.ts';
 import { connectPostgres, createControlStore, readPendingMigrations } from '../storage/postgres/index.ts';
 import { createQueue, createWorker } from '../storage/queue/index.ts';
-import { connectRedis, createManifestChannel, readEpoch, readLive, writeEpochIfAbsent } from '../storage/redis/index.ts';
+import {
+  connectRedis,
+  createManifestChannel,
+  readEpoch,
+  readLive,
+  writeEpochIfAbsent,
+} from '../storage/redis/index.ts';
 import { HocError } from '../storage/schema/errors.ts';
 import { openSecret, readMasterKey, readNodePublicKey, sealSecret, sealToNode } from '../storage/vault/index.ts';
 import { type Environment, parseListen, readVariable, requireVariables } from './environment.ts';
@@ -42,7 +50,7 @@ const drainMs = 10_000;
 const readyTimeoutMs = 2_000;
 
 type Settings = Record<(typeof needed)[number], string>;
-type Log = ReturnType<typeof pino>;
+type Log = FastifyBaseLogger;
 type Engines = ReturnType<typeof openEngines>;
 
 /** Joins drivers to the ports of the operations. */
@@ -94,7 +102,14 @@ function openEngines(settings: Settings, log: Log) {
     pingQueue: () => queue.ping(),
     pingClickHouse: () => pingClickHouse(clickhouse),
     pendingMigrations: () => readPendingMigrations(db),
-    sequenceGaps: async () => (await readSequenceGaps(clickhouse)).map((gap) => JSON.stringify(gap)),
+    pendingClickHouseMigrations: () => readPendingClickHouseMigrations(clickhouse),
+    sequenceGaps: async () =>
+      (await readSequenceGaps(clickhouse))
+        .filter((state) => state.gaps.length > 0)
+        .map(
+          (state) =>
+            `${state.proxyId} epoch ${state.proxyEpoch}: ${state.gaps.map((gap) => `${gap.from}-${gap.to}`).join(', ')}`,
+        ),
   };
   const close = async (): Promise<void> => {
     await queue.close();
@@ -148,7 +163,10 @@ async function serve(settings: Settings, env: Environment, log: Log, engines: En
  */
 export async function startControl(env: Environment): Promise<RunningControl> {
   const settings = requireVariables(env, needed);
-  const log = pino({ name: 'control', level: env.HOC_LOG_LEVEL ?? 'info' }, pino.destination({ dest: 2, sync: true }));
+  const log: FastifyBaseLogger = pino(
+    { name: 'control', level: env.HOC_LOG_LEVEL ?? 'info' },
+    pino.destination({ dest: 2, sync: true }),
+  );
   const engines = openEngines(settings, log);
   try {
     const pending = await engines.diagnosis.pendingMigrations();

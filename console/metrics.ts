@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { MetricsPort } from './operations/ports.ts';
 
 export interface ControlMetrics extends MetricsPort {
@@ -14,7 +14,12 @@ export function createMetrics(): ControlMetrics {
   const registers = [new Registry()];
   const [registry = new Registry()] = registers;
   collectDefaultMetrics({ register: registry });
-  const audit = new Counter({ name: 'hoc_audit_entries_total', help: 'Audit entries appended', labelNames: ['act'], registers });
+  const audit = new Counter({
+    name: 'hoc_audit_entries_total',
+    help: 'Audit entries appended',
+    labelNames: ['act'],
+    registers,
+  });
   const manifest = new Gauge({ name: 'hoc_manifest_sequence', help: 'Sequence of the manifest in force', registers });
   const apply = new Histogram({
     name: 'hoc_apply_duration_seconds',

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import fastify, { type FastifyInstance, type FastifyBaseLogger } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { ControlContext } from './operations/context.ts';
 import type { DiagnosisPort } from './operations/diagnose.ts';
 import type { EnvironmentTokens } from './operations/principal.ts';

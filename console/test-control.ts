@@ -1,6 +1,11 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createKeyHasher } from '../policy/access/index.ts';
-import { type ControlDatabase, connectPostgres, createControlStore, migratePostgres } from '../storage/postgres/index.ts';
+import {
+  type ControlDatabase,
+  connectPostgres,
+  createControlStore,
+  migratePostgres,
+} from '../storage/postgres/index.ts';
 import { launchPostgres } from '../storage/postgres/launch.ts';
 import type { Principal } from '../storage/schema/control.ts';
 import type { RunRow } from '../storage/schema/run.ts';
@@ -42,7 +47,9 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
   const runs: RunRow[] = [];
   const logged: string[] = [];
   const log = (fields: Readonly<Record<string, unknown>>, message: string): void => {
-    logged.push(`${message} ${JSON.stringify(fields, (_name, value) => (value instanceof Error ? value.stack : value))}`);
+    logged.push(
+      `${message} ${JSON.stringify(fields, (_name, value) => (value instanceof Error ? value.stack : value))}`,
+    );
   };
   const askRedis = (): void => {
     if (down.redis) throw new Error('redis is down');
@@ -72,7 +79,10 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
     jobs: { add: async (job) => void queued.push(job.name) },
     runs: {
       readPage: async () => ({ rows: runs, next: null }),
-      read: async (_scope, id) => runs.find((run) => run.run_id === id) ?? null,
+      read: async (_scope, id) => {
+        const run = runs.find((row) => row.run_id === id);
+        return run === undefined ? null : { run, context: null, decision: null, payloads: [], records: [] };
+      },
       stream: async function* () {
         yield* runs;
       },

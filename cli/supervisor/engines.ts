@@ -88,5 +88,7 @@ async function startClickHouse(settings: EngineSettings): Promise<void> {
     HOC_CLICKHOUSE_PATH: join(folder, 'clickhouse'),
     HOC_CLICKHOUSE_PASSWORD: secrets.clickhousePassword,
   };
-  await fleet.start(nodeSpec({ name: 'clickhouse', env: (last) => ({ ...own, ...adminListen(last) }), stopTimeoutMs: 60_000 }));
+  await fleet.start(
+    nodeSpec({ name: 'clickhouse', env: (last) => ({ ...own, ...adminListen(last) }), stopTimeoutMs: 60_000 }),
+  );
 }

@@ -61,9 +61,17 @@ export function describeProcesses(settings: ProcessSettings): Processes {
   };
   return {
     migrate: nodeCommand('migrate', { ...base, ...urls }),
-    control: nodeSpec({ name: 'control', env: (last) => ({ ...control, ...adminListen(last) }), stopTimeoutMs: 30_000 }),
+    control: nodeSpec({
+      name: 'control',
+      env: (last) => ({ ...control, ...adminListen(last) }),
+      stopTimeoutMs: 30_000,
+    }),
     proxy: nodeSpec({ name: 'proxy', env: (last) => ({ ...proxy, ...adminListen(last) }), stopTimeoutMs: drainMs }),
-    shipper: nodeSpec({ name: 'shipper', env: (last) => ({ ...shipper, ...adminListen(last) }), stopTimeoutMs: 60_000 }),
+    shipper: nodeSpec({
+      name: 'shipper',
+      env: (last) => ({ ...shipper, ...adminListen(last) }),
+      stopTimeoutMs: 60_000,
+    }),
   };
 }
 
@@ -88,4 +96,3 @@ export function describeSimulator(
 export function listenText({ host, port }: Listen): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
-

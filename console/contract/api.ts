@@ -1,5 +1,7 @@
 import { type Static, Type } from 'typebox';
+import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
 import type { Finding } from '../../storage/schema/errors.ts';
+import type { RunRow } from '../../storage/schema/run.ts';
 
 /** Bodies and answers of `/api/v1`, snake_case as everywhere in JSON. */
 const strict = { additionalProperties: false } as const;
@@ -93,6 +95,8 @@ export const runsQuerySchema = Type.Object(
     tenant: Type.Optional(Type.String({ maxLength: 63 })),
     status: Type.Optional(Type.String({ maxLength: 20 })),
     outcome: Type.Optional(Type.String({ maxLength: 20 })),
+    verdict: Type.Optional(Type.String({ maxLength: 20 })),
+    sub_tenant: Type.Optional(Type.String({ maxLength: 63 })),
     provider: Type.Optional(Type.String({ maxLength: 63 })),
     model: Type.Optional(Type.String({ maxLength: 300 })),
     key_id: Type.Optional(Type.String({ maxLength: 100 })),
@@ -106,6 +110,32 @@ export type RunsQuery = Static<typeof runsQuerySchema>;
 export interface RunsPage<Row> {
   runs: readonly Row[];
   next: string | null;
+}
+
+/** A captured body: as text where it is UTF-8, else base64. */
+export interface ShownPayload {
+  part: 'request' | 'response';
+  content_type: string | null;
+  content_encoding: string | null;
+  whole_bytes: number;
+  stored_bytes: number;
+  text: string | null;
+  base64: string | null;
+}
+
+/** One run as `hoc runs show` has it: the row, why it was decided so, what was captured, and the records behind it. */
+export interface ShownRun extends RunRow {
+  context: DecisionContext | null;
+  decision: Decision | null;
+  payloads: readonly ShownPayload[];
+  records: readonly {
+    proxy_id: string;
+    proxy_epoch: number;
+    proxy_seq: number;
+    kind: string;
+    raw: string;
+    leaf_hash: string;
+  }[];
 }
 
 /** One finding of `hoc doctor`. */

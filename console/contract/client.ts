@@ -1,4 +1,10 @@
-import { type ErrorCode, failureCatalogue, type Finding, HocError, refusalCatalogue } from '../../storage/schema/errors.ts';
+import {
+  type ErrorCode,
+  type Finding,
+  failureCatalogue,
+  HocError,
+  refusalCatalogue,
+} from '../../storage/schema/errors.ts';
 import type { RunRow } from '../../storage/schema/run.ts';
 import type {
   ApplyRequest,
@@ -9,11 +15,9 @@ import type {
   KeySummary,
   RunsPage,
   RunsQuery,
+  ShownRun,
   TenantSummary,
 } from './api.ts';
-
-/** One run with whatever the console adds to it (decision, payloads). */
-export type ShownRun = RunRow & Readonly<Record<string, unknown>>;
 
 interface Call {
   method: 'GET' | 'POST';
@@ -118,7 +122,11 @@ export class ControlClient {
       init.body = JSON.stringify(call.body);
     }
     const response = await fetch(url, init).catch((cause: unknown) => {
-      throw new HocError({ code: 'engine_unavailable', publicMessage: `Control does not answer at ${this.#origin}`, cause });
+      throw new HocError({
+        code: 'engine_unavailable',
+        publicMessage: `Control does not answer at ${this.#origin}`,
+        cause,
+      });
     });
     if (!response.ok) throw await readProblem(response);
     return response;
@@ -129,7 +137,8 @@ async function readProblem(response: Response): Promise<HocError> {
   const problem = (await response.json().catch(() => ({}))) as { code?: unknown; detail?: unknown; findings?: unknown };
   return new HocError({
     code: isErrorCode(problem.code) ? problem.code : 'internal',
-    publicMessage: typeof problem.detail === 'string' ? problem.detail : `Control answered with status ${response.status}`,
+    publicMessage:
+      typeof problem.detail === 'string' ? problem.detail : `Control answered with status ${response.status}`,
     findings: Array.isArray(problem.findings) ? (problem.findings as Finding[]) : [],
   });
 }

@@ -28,9 +28,12 @@ const environmentName = Type.String({
 
 const shortText = Type.String({ minLength: 1, maxLength: 500, description: 'a text of 1 to 500 characters' });
 
-const usd = Type.Union([Type.String({ pattern: '^[0-9]{1,7}([.][0-9]{1,9})?$' }), Type.Number({ minimum: 0, maximum: 9_000_000 })], {
-  description: 'an amount of US dollars as a decimal with at most nine decimals, up to 9000000, e.g. "50" or "0.25"',
-});
+const usd = Type.Union(
+  [Type.String({ pattern: '^[0-9]{1,7}([.][0-9]{1,9})?$' }), Type.Number({ minimum: 0, maximum: 9_000_000 })],
+  {
+    description: 'an amount of US dollars as a decimal with at most nine decimals, up to 9000000, e.g. "50" or "0.25"',
+  },
+);
 
 const refuseOrCeiling = Type.Union([Type.Literal('refuse'), Type.Object({ ceilingUsd: usd }, strict)], {
   description: '`refuse`, or { ceilingUsd: "<US dollars>" }',
@@ -54,7 +57,10 @@ const scope = Type.Object(
     model: Type.Optional(shortText),
     route: Type.Optional(shortText),
     tag: Type.Optional(
-      Type.String({ pattern: '^[^\\s=,]{1,64}(=[^,]{0,256})?$', description: 'a tag as `name=value`, or `name` for any value' }),
+      Type.String({
+        pattern: '^[^\\s=,]{1,64}(=[^,]{0,256})?$',
+        description: 'a tag as `name=value`, or `name` for any value',
+      }),
     ),
   },
   { ...strict, description: 'an object that narrows by subTenant, key, actor, provider, model, route or tag' },
@@ -62,14 +68,18 @@ const scope = Type.Object(
 
 const subTenant = Type.Object({ slug, parent: Type.Optional(slug) }, strict);
 
-const headerNames = '^[A-Za-z0-9!#$%&\'*+.^_`|~-]{1,100}$';
+const headerNames = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$";
 
 const milliseconds = Type.Integer({ minimum: 1, maximum: 3_600_000, description: 'milliseconds, 1 to 3600000' });
 
 const provider = Type.Object(
   {
     slug,
-    baseUrl: Type.String({ minLength: 1, maxLength: 2_000, description: 'an http or https URL without credentials, query or fragment' }),
+    baseUrl: Type.String({
+      minLength: 1,
+      maxLength: 2_000,
+      description: 'an http or https URL without credentials, query or fragment',
+    }),
     dialects: Type.Optional(
       Type.Union([Type.Literal('auto'), Type.Array(identifier, { minItems: 1, maxItems: 50 })], {
         description: '`auto`, or a list of dialect ids',
@@ -117,7 +127,8 @@ const key = Type.Object(
     actor: Type.Optional(actor),
     expires: Type.Optional(
       Type.String({
-        pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,3})?)?(Z|[+-][0-9]{2}:[0-9]{2}))?$',
+        pattern:
+          '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,3})?)?(Z|[+-][0-9]{2}:[0-9]{2}))?$',
         description: 'an instant such as 2027-01-31 or 2027-01-31T12:00:00Z',
       }),
     ),
@@ -136,7 +147,10 @@ const policyAction = Type.Union(
         action: Type.Literal('tag'),
         tags: Type.Record(
           Type.String({ pattern: '^[^\\s=,]{1,64}$' }),
-          Type.String({ pattern: '^[^,]{0,256}$', description: 'a tag value of at most 256 characters without a comma' }),
+          Type.String({
+            pattern: '^[^,]{0,256}$',
+            description: 'a tag value of at most 256 characters without a comma',
+          }),
           { description: 'tag names with their values' },
         ),
       },
@@ -159,9 +173,10 @@ const policy = Type.Object(
     ),
     scope: Type.Optional(scope),
     when: Type.Unknown({ description: 'a JSON-logic condition' }),
-    // biome-ignore lint/suspicious/noThenProperty: `then` is the field's name in the configuration file.
     then: policyAction,
-    onError: Type.Optional(Type.Union([Type.Literal('deny'), Type.Literal('allow')], { description: '`deny` or `allow`' })),
+    onError: Type.Optional(
+      Type.Union([Type.Literal('deny'), Type.Literal('allow')], { description: '`deny` or `allow`' }),
+    ),
   },
   strict,
 );
@@ -180,11 +195,18 @@ const limit = Type.Object(
       { description: '`requests`, `tokens`, `concurrency`, `money` or `cap`' },
     ),
     ceiling: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 9_000_000_000_000_000, description: 'a whole number from 0 to 9000000000000000' }),
+      Type.Integer({
+        minimum: 0,
+        maximum: 9_000_000_000_000_000,
+        description: 'a whole number from 0 to 9000000000000000',
+      }),
     ),
     ceilingUsd: Type.Optional(usd),
     window: Type.Optional(
-      Type.String({ pattern: '^[1-9][0-9]{0,3}(m|h|d|w|mo)$', description: 'a window such as 1m, 5m, 1h, 1d, 1w or 1mo' }),
+      Type.String({
+        pattern: '^[1-9][0-9]{0,3}(m|h|d|w|mo)$',
+        description: 'a window such as 1m, 5m, 1h, 1d, 1w or 1mo',
+      }),
     ),
     align: Type.Optional(
       Type.Union([Type.Literal('calendar'), Type.Literal('rolling')], { description: '`calendar` or `rolling`' }),

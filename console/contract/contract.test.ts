@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Compile } from 'typebox/compile';
 import { parse } from 'yaml';
-import { configurationSchema, listSecretNames, renderConfigurationSchema, resolveSecrets, runExportFields } from './index.ts';
+import {
+  configurationSchema,
+  listSecretNames,
+  renderConfigurationSchema,
+  resolveSecrets,
+  runExportFields,
+} from './index.ts';
 
 const published = join(process.cwd(), 'console/contract/hoc.schema.json');
 

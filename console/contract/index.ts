@@ -1,5 +1,5 @@
 export * from './api.ts';
-export { ControlClient, type ShownRun } from './client.ts';
+export { ControlClient } from './client.ts';
 export {
   type ConfigurationFile,
   configurationDefaults,

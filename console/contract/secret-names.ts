@@ -18,7 +18,10 @@ export function listSecretNames(text: string): string[] {
 }
 
 /** The values of those names that are set in `env`. */
-export function resolveSecrets(text: string, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+export function resolveSecrets(
+  text: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
   const found: Record<string, string> = {};
   for (const name of listSecretNames(text)) {
     const value = env[name];

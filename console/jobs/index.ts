@@ -1,7 +1,7 @@
 import type { ControlContext } from '../operations/context.ts';
 import { publishJob } from '../operations/snapshot/announce.ts';
-import { refreshJob, refreshSnapshot } from '../operations/snapshot/refresh.ts';
 import { readManifest } from '../operations/snapshot/read.ts';
+import { refreshJob, refreshSnapshot } from '../operations/snapshot/refresh.ts';
 
 /** Name of the queue of control's jobs. */
 export const controlQueue = 'control';

@@ -1,8 +1,8 @@
 import t from 'tap';
+import { leafHash, sha256Hex } from '../../policy/evidence/index.ts';
 import type { AuditRecord } from '../../storage/schema/audit.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { KeyDocument, Manifest, PolicyDocument } from '../../storage/schema/snapshot.ts';
-import { leafHash, sha256Hex } from '../../policy/evidence/index.ts';
 import { launchTestControl } from '../test-control.ts';
 import { applyConfiguration } from './apply-configuration.ts';
 import { createKey, revokeKey } from './keys.ts';
@@ -72,15 +72,25 @@ async function dump(): Promise<string> {
   const tables = await db.introspection.getTables();
   const parts: string[] = [];
   for (const { name } of tables) {
-    const rows = await db.selectFrom(name as 'settings').selectAll().execute();
-    parts.push(name, JSON.stringify(rows, (_key, value) => (value?.type === 'Buffer' ? Buffer.from(value.data).toString('utf8') : value)));
+    const rows = await db
+      .selectFrom(name as 'settings')
+      .selectAll()
+      .execute();
+    parts.push(
+      name,
+      JSON.stringify(rows, (_key, value) =>
+        value?.type === 'Buffer' ? Buffer.from(value.data).toString('utf8') : value,
+      ),
+    );
   }
   return parts.join('\n');
 }
 
 async function entries(): Promise<{ tenant: string; act: string; object_id: string }[]> {
   const rows = await db.selectFrom('audit_entries').selectAll().orderBy('tenant').orderBy('sequence').execute();
-  return rows.map((row) => JSON.parse(row.raw.toString('utf8')) as AuditRecord).map(({ tenant, act, object_id }) => ({ tenant, act, object_id }));
+  return rows
+    .map((row) => JSON.parse(row.raw.toString('utf8')) as AuditRecord)
+    .map(({ tenant, act, object_id }) => ({ tenant, act, object_id }));
 }
 
 async function refused(work: Promise<unknown>): Promise<HocError> {
@@ -109,10 +119,13 @@ t.test('a file becomes documents with hashes and references, and one audit entry
     { slug: 'lab', parent: 'research' },
     { slug: 'research', parent: null },
   ]);
-  t.same(policy.providers.map((provider) => [provider.slug, provider.base_url, provider.credential.kind]), [
-    ['anthropic', 'https://api.anthropic.com', 'vault'],
-    ['openai', 'http://127.0.0.1:4100', 'passthrough'],
-  ]);
+  t.same(
+    policy.providers.map((provider) => [provider.slug, provider.base_url, provider.credential.kind]),
+    [
+      ['anthropic', 'https://api.anthropic.com', 'vault'],
+      ['openai', 'http://127.0.0.1:4100', 'passthrough'],
+    ],
+  );
   t.equal(policy.policies[0]?.version, 1);
   t.equal(policy.limits.find((limit) => limit.id === 'team-budget')?.ceiling, '100000000', '0.1 USD, exactly');
   const [key] = keys.keys;
@@ -146,7 +159,11 @@ t.test('applying the same file again changes nothing and leaves no trace', async
 
 t.test('a file with one mistake changes nothing at all', async (t) => {
   const before = await dump();
-  const error = await refused(apply(base.replace('ceiling: 600', 'ceiling: 700').replace('capture', 'x').replace('window: 1mo', 'window: 1 month')));
+  const error = await refused(
+    apply(
+      base.replace('ceiling: 600', 'ceiling: 700').replace('capture', 'x').replace('window: 1mo', 'window: 1 month'),
+    ),
+  );
   t.equal(error.code, 'configuration_invalid');
   t.match(error.findings, [{ file: 'hoc.yaml', line: 13, field: 'tenants[0].limits[1].window' }]);
   t.equal(await dump(), before);
@@ -155,10 +172,13 @@ t.test('a file with one mistake changes nothing at all', async (t) => {
 t.test('only what differs is changed: new versions, new documents, the old versions kept', async (t) => {
   const result = await apply(base.replace('ceiling: 600', 'ceiling: 700').replace('Use a small', 'Take a small'));
   const changed = result.changes.filter((each) => each.change !== 'unchanged');
-  t.same(changed.map((each) => [each.change, each.object_type, each.object, each.fields]), [
-    ['updated', 'policy', 'no-big-models', ['then', 'version']],
-    ['updated', 'limit', 'app-rpm', ['ceiling', 'version']],
-  ]);
+  t.same(
+    changed.map((each) => [each.change, each.object_type, each.object, each.fields]),
+    [
+      ['updated', 'policy', 'no-big-models', ['then', 'version']],
+      ['updated', 'limit', 'app-rpm', ['ceiling', 'version']],
+    ],
+  );
   const { policy } = await documents('acme');
   t.equal(policy.policies[0]?.version, 2);
   const rows = await db.selectFrom('policies').select(['version', 'state']).orderBy('version').execute();
@@ -171,7 +191,11 @@ t.test('only what differs is changed: new versions, new documents, the old versi
 t.test('a changed credential is a new version, a changed key secret a new key; the old one is refused', async (t) => {
   const before = await inForce();
   const [old] = (await documents('acme')).keys.keys;
-  const rotated = { ...secrets, ANTHROPIC_API_KEY: 'canary-second-credential', HOC_KEY_APP: 'canary-app-key-second-0123456789abc' };
+  const rotated = {
+    ...secrets,
+    ANTHROPIC_API_KEY: 'canary-second-credential',
+    HOC_KEY_APP: 'canary-app-key-second-0123456789abc',
+  };
   const result = await apply(base, { secrets: rotated });
   const changed = result.changes.filter((each) => each.change === 'updated').map((each) => each.object);
   t.same(changed, ['anthropic', 'app', 'no-big-models', 'app-rpm']);
@@ -186,7 +210,11 @@ t.test('a changed credential is a new version, a changed key secret a new key; t
   t.same((await apply(base, { secrets: rotated })).counts, { created: 0, updated: 0, removed: 0, unchanged: 9 });
   await apply(base);
   const back = (await documents('acme')).keys.keys.filter((key) => key.hash === old?.hash);
-  t.same(back.map((key) => key.state), ['active'], 'a secret stands once, in its live key');
+  t.same(
+    back.map((key) => key.state),
+    ['active'],
+    'a secret stands once, in its live key',
+  );
 });
 
 t.test('objects that vanish from their file are revoked, retired or removed, and come back', async (t) => {
@@ -202,7 +230,10 @@ t.test('objects that vanish from their file are revoked, retired or removed, and
   t.same(restored.counts, { created: 7, updated: 0, removed: 0, unchanged: 2 });
   t.equal((await documents('acme')).policy.policies[0]?.version, 4);
   const stored = await db.selectFrom('credentials').selectAll().orderBy('version').execute();
-  t.ok(stored.slice(0, -1).every((row) => row.envelope === null), 'a removed credential is wiped');
+  t.ok(
+    stored.slice(0, -1).every((row) => row.envelope === null),
+    'a removed credential is wiped',
+  );
 });
 
 t.test('what the API made is not touched by a file, and another file cannot take over', async (t) => {
@@ -228,21 +259,39 @@ t.test('a secret that the API revoked does not come back with its file', async (
   await revokeKey(context, principal, key?.id ?? '');
   const before = await dump();
   const result = await apply(base);
-  t.match(result.changes.find((each) => each.object === 'app'), { change: 'unchanged', note: /was revoked/ });
+  t.match(
+    result.changes.find((each) => each.object === 'app'),
+    { change: 'unchanged', note: /was revoked/ },
+  );
   t.equal(await dump(), before);
   const fresh = { ...secrets, HOC_KEY_APP: 'canary-app-key-third-0123456789abcdef' };
-  t.match((await apply(base, { secrets: fresh })).changes.find((each) => each.object === 'app'), { change: 'created' });
+  t.match(
+    (await apply(base, { secrets: fresh })).changes.find((each) => each.object === 'app'),
+    { change: 'created' },
+  );
 });
 
 t.test('where two persons must agree, a policy waits outside the snapshot', async (t) => {
   const fresh = { ...secrets, HOC_KEY_APP: 'canary-app-key-third-0123456789abcdef' };
-  const two = base.replace('slug: acme\n', 'slug: acme\n    approvals: two-person\n').replace('Use a small', 'Ask for a small');
+  const two = base
+    .replace('slug: acme\n', 'slug: acme\n    approvals: two-person\n')
+    .replace('Use a small', 'Ask for a small');
   const result = await apply(two, { secrets: fresh });
-  t.match(result.changes.find((each) => each.object_type === 'policy'), { change: 'updated', note: /waits for approval/ });
-  t.match((await documents('acme')).policy.policies[0]?.then, { reason: 'Use a small model' }, 'the version in force stays');
+  t.match(
+    result.changes.find((each) => each.object_type === 'policy'),
+    { change: 'updated', note: /waits for approval/ },
+  );
+  t.match(
+    (await documents('acme')).policy.policies[0]?.then,
+    { reason: 'Use a small model' },
+    'the version in force stays',
+  );
   t.equal((await apply(two, { secrets: fresh })).counts.unchanged, 9);
   const single = await apply(two.replace('two-person', 'single'), { secrets: fresh });
-  t.match(single.changes.find((each) => each.object_type === 'policy'), { change: 'updated' });
+  t.match(
+    single.changes.find((each) => each.object_type === 'policy'),
+    { change: 'updated' },
+  );
   t.match((await documents('acme')).policy.policies[0]?.then, { reason: 'Ask for a small model' });
   await apply(base, { secrets: fresh });
 });
@@ -268,14 +317,22 @@ t.test('a file may exchange the secrets of its keys, but not share one', async (
     ['a', true],
     ['b', true],
   ]);
-  const elsewhere = await refused(apply('tenants: [{ slug: third, keys: [{ name: c, secretEnv: A }] }]', { file: 'c.yaml', secrets: { A: a ?? '' } }));
+  const elsewhere = await refused(
+    apply('tenants: [{ slug: third, keys: [{ name: c, secretEnv: A }] }]', { file: 'c.yaml', secrets: { A: a ?? '' } }),
+  );
   t.match(elsewhere.findings, [{ field: 'tenants[0].keys[0].secretEnv', message: /has this secret already/ }]);
 });
 
 t.test('a transaction that fails at its end leaves neither the change nor its entry', async (t) => {
   const before = await dump();
   const broken = { ...context, snapshotKey: 'no key' as unknown as typeof context.snapshotKey };
-  const input = { file: 'new.yaml', text: 'tenants: [{ slug: fails }]', secrets: new Map(), dryRun: false, adopt: false };
+  const input = {
+    file: 'new.yaml',
+    text: 'tenants: [{ slug: fails }]',
+    secrets: new Map(),
+    dryRun: false,
+    adopt: false,
+  };
   await t.rejects(applyConfiguration(broken, principal, input));
   t.equal(await dump(), before);
 });

@@ -25,7 +25,10 @@ export async function sealBatches(
       const stored = await tx.insertBatchSeal({ ...seal, at_ms: context.now() });
       if (stored.added) added.push(describeSeal(seal));
       else if (!isSameSeal(stored.row, seal)) {
-        throw new HocError({ code: 'conflict', publicMessage: `Batch ${seal.batch_id} is sealed with another root already` });
+        throw new HocError({
+          code: 'conflict',
+          publicMessage: `Batch ${seal.batch_id} is sealed with another root already`,
+        });
       }
     }
     await appendAudit(tx, context, principal, added);

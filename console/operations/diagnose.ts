@@ -10,6 +10,8 @@ export interface DiagnosisPort {
   pingClickHouse(): Promise<void>;
   /** Names of Postgres migrations that have not run. */
   pendingMigrations(): Promise<readonly string[]>;
+  /** The same of ClickHouse. */
+  pendingClickHouseMigrations(): Promise<readonly string[]>;
   /** Gaps in the sequences of recorded proxies, one sentence each. */
   sequenceGaps(): Promise<readonly string[]>;
 }
@@ -57,13 +59,17 @@ export async function diagnose(context: ControlContext, port: DiagnosisPort): Pr
       return ok('ClickHouse answers');
     }),
     examine('migrations', async () => {
-      const pending = await port.pendingMigrations();
-      return pending.length === 0 ? ok('All migrations have run') : error(`Not run yet, use hoc migrate: ${listSome(pending)}`);
+      const pending = [...(await port.pendingMigrations()), ...(await port.pendingClickHouseMigrations())];
+      return pending.length === 0
+        ? ok('All migrations have run')
+        : error(`Not run yet, use hoc migrate: ${listSome(pending)}`);
     }),
     examine('manifest', () => examineManifest(context)),
     examine('counters', async () => {
       const invalid = await findInvalidCounters(context);
-      return invalid.length === 0 ? ok('All limit counters are valid') : error(`Redis lost the counters of: ${listSome(invalid)}`);
+      return invalid.length === 0
+        ? ok('All limit counters are valid')
+        : error(`Redis lost the counters of: ${listSome(invalid)}`);
     }),
     examine('record sequences', async () => {
       const gaps = await port.sequenceGaps();

@@ -37,7 +37,14 @@ export async function createKey(
   const { result } = await change(context, principal, async (tx) => {
     const row = await makeRow(tx, context, { id, hash: context.hashKey(secret), request });
     const touched = [row.tenant, ...(await addKey(tx, row))];
-    const act = { tenant: row.tenant, act: 'key.create', objectType: 'key', objectId: id, before: null, after: showKey(row) };
+    const act = {
+      tenant: row.tenant,
+      act: 'key.create',
+      objectType: 'key',
+      objectId: id,
+      before: null,
+      after: showKey(row),
+    };
     return { result: row, acts: [act], touched };
   });
   return { ...summarize(result, context.now()), secret };
@@ -68,7 +75,8 @@ async function makeRow(
   const actor = request.actor ?? null;
   if (actor !== null && !actorForm.test(actor)) throw refuse('actor', 'expected an actor such as user-a or service:x');
   const expires = request.expires === undefined ? null : parseInstant(request.expires);
-  if (request.expires !== undefined && expires === null) throw refuse('expires', 'expected an instant such as 2027-01-31');
+  if (request.expires !== undefined && expires === null)
+    throw refuse('expires', 'expected an instant such as 2027-01-31');
   return {
     id: input.id,
     tenant: request.tenant,
@@ -101,7 +109,11 @@ export async function revokeKey(context: ControlContext, principal: Principal, i
     const after = { ...before, ...set };
     const { tenant } = before;
     const shown = { before: showKey(before), after: showKey(after) };
-    return { result: after, acts: [{ tenant, act: 'key.revoke', objectType: 'key', objectId: id, ...shown }], touched: [tenant] };
+    return {
+      result: after,
+      acts: [{ tenant, act: 'key.revoke', objectType: 'key', objectId: id, ...shown }],
+      touched: [tenant],
+    };
   });
   return summarize(result, context.now());
 }

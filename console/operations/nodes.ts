@@ -27,7 +27,10 @@ export async function enrolNode(
   request: { name: string; public_key: string },
 ): Promise<Enrolment> {
   if (!nameForm.test(request.name)) {
-    throw new HocError({ code: 'input_invalid', publicMessage: 'name: expected letters, digits, dots, hyphens and underscores' });
+    throw new HocError({
+      code: 'input_invalid',
+      publicMessage: 'name: expected letters, digits, dots, hyphens and underscores',
+    });
   }
   context.vault.checkNodeKey(request.public_key);
   const token = `hocn_${context.randomHex(tokenBytes)}`;

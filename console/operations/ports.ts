@@ -17,7 +17,10 @@ import type {
   TenantObjects,
   TenantRow,
 } from '../../storage/schema/control.ts';
+import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
+import type { PayloadHead } from '../../storage/schema/record.ts';
 import type { RunRow } from '../../storage/schema/run.ts';
+import type { TenantScope } from '../../storage/schema/scope.ts';
 import type { CredentialDocument, SealedCredentials } from '../../storage/schema/snapshot.ts';
 
 /**
@@ -119,16 +122,40 @@ export interface JobQueuePort {
   add(job: { name: string; id: string; data: Readonly<Record<string, unknown>>; attempts: number }): Promise<void>;
 }
 
-/** Which tenants' rows a read may see. Only operations make one. */
-export type TenantScope = { kind: 'all' } | { kind: 'tenant'; tenant: string };
+/** Columns that a page of runs can be narrowed by. */
+export type RunFilter = Readonly<
+  Partial<
+    Record<
+      'status' | 'outcome' | 'verdict' | 'provider' | 'model' | 'key_id' | 'session_id' | 'actor_id' | 'sub_tenant',
+      string
+    >
+  >
+>;
+
+/** One run with everything that is recorded of it. */
+export interface RecordedRun {
+  run: RunRow;
+  context: DecisionContext | null;
+  decision: Decision | null;
+  payloads: readonly (PayloadHead & { body: Buffer })[];
+  /** The sealed records behind it: exact bytes and leaf hashes. */
+  records: readonly {
+    proxy_id: string;
+    proxy_epoch: number;
+    proxy_seq: number;
+    kind: string;
+    raw: string;
+    leaf_hash: string;
+  }[];
+}
 
 /** Recorded runs. */
 export interface RunsPort {
   readPage(
     scope: TenantScope,
-    query: { limit: number; cursor: string | null; filter: Readonly<Record<string, string>> },
+    query: { limit: number; cursor: string | null; filter: RunFilter },
   ): Promise<{ rows: readonly RunRow[]; next: string | null }>;
-  read(scope: TenantScope, runId: string): Promise<RunRow | null>;
+  read(scope: TenantScope, runId: string): Promise<RecordedRun | null>;
   stream(scope: TenantScope): AsyncIterable<RunRow>;
 }
 

@@ -40,7 +40,10 @@ function isSameToken(given: string, expected: string | null): boolean {
 }
 
 function unauthenticated(): HocError {
-  return new HocError({ code: 'unauthenticated', publicMessage: 'A valid token is required: Authorization: Bearer <token>' });
+  return new HocError({
+    code: 'unauthenticated',
+    publicMessage: 'A valid token is required: Authorization: Bearer <token>',
+  });
 }
 
 /**

@@ -1,10 +1,14 @@
+import { isUtf8 } from 'node:buffer';
 import type { Principal } from '../../storage/schema/control.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { RunRow } from '../../storage/schema/run.ts';
-import type { RunsPage, RunsQuery } from '../contract/api.ts';
+import type { TenantScope } from '../../storage/schema/scope.ts';
+import type { RunsPage, RunsQuery, ShownPayload, ShownRun } from '../contract/api.ts';
 import { type ExportedRun, runExportFields } from '../contract/run-export.ts';
 import type { ControlContext } from './context.ts';
-import type { TenantScope } from './ports.ts';
+import type { RecordedRun } from './ports.ts';
+
+type Payload = RecordedRun['payloads'][number];
 
 const pageRows = 50;
 
@@ -14,7 +18,11 @@ function scopeOf(_principal: Principal): TenantScope {
 }
 
 /** A page of runs, newest first. `next` is the cursor of the page after, null at the end. */
-export async function listRuns(context: ControlContext, principal: Principal, query: RunsQuery): Promise<RunsPage<RunRow>> {
+export async function listRuns(
+  context: ControlContext,
+  principal: Principal,
+  query: RunsQuery,
+): Promise<RunsPage<RunRow>> {
   const { limit, cursor, tenant, ...filter } = query;
   const scope: TenantScope = tenant === undefined ? scopeOf(principal) : { kind: 'tenant', tenant };
   const page = await context.runs.readPage(scope, { limit: limit ?? pageRows, cursor: cursor ?? null, filter });
@@ -22,10 +30,17 @@ export async function listRuns(context: ControlContext, principal: Principal, qu
 }
 
 /** One run with its decision and events. Throws `not_found`. */
-export async function showRun(context: ControlContext, principal: Principal, runId: string): Promise<RunRow> {
-  const run = await context.runs.read(scopeOf(principal), runId);
-  if (run === null) throw new HocError({ code: 'not_found', publicMessage: 'There is no run of that id' });
-  return run;
+export async function showRun(context: ControlContext, principal: Principal, runId: string): Promise<ShownRun> {
+  const found = await context.runs.read(scopeOf(principal), runId);
+  if (found === null) throw new HocError({ code: 'not_found', publicMessage: 'There is no run of that id' });
+  const { run, context: decided, decision, payloads, records } = found;
+  return { ...run, context: decided, decision, payloads: payloads.map(showPayload), records };
+}
+
+function showPayload({ part, content_type, content_encoding, whole_bytes, stored_bytes, body }: Payload): ShownPayload {
+  const text = isUtf8(body) ? body.toString('utf8') : null;
+  const base64 = text === null ? body.toString('base64') : null;
+  return { part, content_type, content_encoding, whole_bytes, stored_bytes, text, base64 };
 }
 
 function exportRun(row: RunRow): ExportedRun {

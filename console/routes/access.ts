@@ -2,7 +2,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Principal } from '../../storage/schema/control.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { ControlContext } from '../operations/context.ts';
-import { authenticate, authorize, type EnvironmentTokens, type Origin, type Permission } from '../operations/principal.ts';
+import {
+  authenticate,
+  authorize,
+  type EnvironmentTokens,
+  type Origin,
+  type Permission,
+} from '../operations/principal.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -35,7 +41,8 @@ export function readOrigin(request: FastifyRequest): Origin {
 
 /** Who asks. Throws where the route is public, which is a mistake of ours. */
 export function principalOf(request: FastifyRequest): Principal {
-  if (request.principal === null) throw new HocError({ code: 'internal', publicMessage: 'This route has no principal' });
+  if (request.principal === null)
+    throw new HocError({ code: 'internal', publicMessage: 'This route has no principal' });
   return request.principal;
 }
 

@@ -49,8 +49,7 @@ export function nodeRoutes(context: ControlContext): FastifyPluginAsyncTypebox {
     server.get(
       '/documents/:sha256',
       { config: { permission: 'node.snapshot' }, schema: { params: Type.Object({ sha256 }) } },
-      async (request, reply) =>
-        reply.type('application/json').send(await readDocument(context, request.params.sha256)),
+      async (request, reply) => reply.type('application/json').send(await readDocument(context, request.params.sha256)),
     );
     server.post(
       '/batches',

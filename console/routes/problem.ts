@@ -13,12 +13,21 @@ function convert(error: unknown): HocError & { status: number } {
       field: fault.instancePath.replace(/^\//, '').replaceAll('/', '.'),
       message: fault.message ?? 'not valid',
     }));
-    return new HocError({ code: 'input_invalid', publicMessage: message ?? 'The request is not valid', findings, cause: error });
+    return new HocError({
+      code: 'input_invalid',
+      publicMessage: message ?? 'The request is not valid',
+      findings,
+      cause: error,
+    });
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new HocError({ code: 'input_invalid', publicMessage: message ?? 'The request is not valid', cause: error });
   }
-  return new HocError({ code: 'internal', publicMessage: 'Control failed to do this; its log says more', cause: error });
+  return new HocError({
+    code: 'internal',
+    publicMessage: 'Control failed to do this; its log says more',
+    cause: error,
+  });
 }
 
 /**

@@ -7,14 +7,14 @@ import { exportRuns, listRuns, showRun } from '../operations/runs.ts';
 import { principalOf } from './access.ts';
 
 const runParams = Type.Object({ id: Type.String({ maxLength: 100 }) });
-const exportQuery = Type.Object(
-  { format: Type.Optional(Type.Literal('jsonl')) },
-  { additionalProperties: false },
-);
+const exportQuery = Type.Object({ format: Type.Optional(Type.Literal('jsonl')) }, { additionalProperties: false });
 const chunkCharacters = 65_536;
 
 /** Joins lines into larger chunks: a socket write a line would cost more than the lines. */
-async function* joinLines(first: IteratorResult<string, void>, lines: AsyncGenerator<string, void>): AsyncGenerator<string> {
+async function* joinLines(
+  first: IteratorResult<string, void>,
+  lines: AsyncGenerator<string, void>,
+): AsyncGenerator<string> {
   if (first.done === true) return;
   let chunk = first.value;
   for await (const line of lines) {
@@ -29,8 +29,10 @@ async function* joinLines(first: IteratorResult<string, void>, lines: AsyncGener
 /** Recorded runs: a page, one, and all of them as JSON lines. */
 export function runRoutes(context: ControlContext): FastifyPluginAsyncTypebox {
   return async (server) => {
-    server.get('/runs', { config: { permission: 'runs.read' }, schema: { querystring: runsQuerySchema } }, async (request) =>
-      listRuns(context, principalOf(request), request.query),
+    server.get(
+      '/runs',
+      { config: { permission: 'runs.read' }, schema: { querystring: runsQuerySchema } },
+      async (request) => listRuns(context, principalOf(request), request.query),
     );
     server.get(
       '/runs/export',

@@ -1,6 +1,6 @@
 import './node-version.mjs';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { secondNodePath } from './install.mjs';
@@ -60,25 +60,18 @@ async function runOnSecondNode() {
 /** Runs tap on `files`, prints a line for each file and everything that failed, and adds its counts to the totals. */
 async function runTap(title, node, files) {
   console.log(`# ${title}: ${files.length} files`);
-  rmSync(join(root, '.tap/test-results'), { recursive: true, force: true });
-  const tap = join(root, 'node_modules/tap/dist/esm/run.mjs');
-  const flags = [
-    '--disable-coverage',
-    '--plugin=!@tapjs/typescript',
-    '--plugin=!@tapjs/mock',
-    '--reporter=tap',
-    '--jobs=2',
-    '--timeout=240',
-  ];
-  const child = spawn(node, [tap, 'run', ...flags, ...files], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  const suite = join(root, 'deploy/setup/suite.mjs');
+  const child = spawn(node, [suite, ...files], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   let summary = null;
   let block = [];
+  let badFiles = 0;
   for await (const line of createInterface({ input: child.stdout })) {
     const found = /^# \{ total: (\d+)(.*)\}$/.exec(line);
     if (found) summary = { passed: count(found[2], 'pass'), failed: count(found[2], 'fail') };
     const file = /^(not )?ok \d+ - (\S+)(.*)$/.exec(line);
     block.push(line);
     if (!file) continue;
+    if (file[1] !== undefined) badFiles += 1;
     if (file[1] !== undefined) console.log(block.join('\n'));
     else console.log(`ok ${file[2]}${file[3]}`);
     block = [];
@@ -86,7 +79,8 @@ async function runTap(title, node, files) {
   const status = await new Promise((resolve) =>
     child.exitCode !== null ? resolve(child.exitCode) : child.once('exit', resolve),
   );
-  const failed = Math.max(summary?.failed ?? 1, status === 0 ? 0 : 1);
+  // A file that crashed without a failed assertion has failed all the same.
+  const failed = Math.max(summary?.failed ?? 1, badFiles, status === 0 ? 0 : 1);
   if (status !== 0) console.log(block.join('\n'));
   totals.failed += failed;
   totals.passed += summary?.passed ?? 0;

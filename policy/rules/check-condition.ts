@@ -81,7 +81,7 @@ function checkObject(node: object, place: Place, walk: Walk): Expression | null 
   const inside = { ...place, path: `${place.path}.${name}`, depth: place.depth + 1 };
   if (name === 'var') return checkVar(value, inside, walk);
   const args: readonly unknown[] = Array.isArray(value) ? value : [value];
-  return checkCall(name, args, inside, walk);
+  return checkCall({ name, args }, inside, walk);
 }
 
 function checkVar(value: unknown, place: Place, walk: Walk): Expression | null {
@@ -105,7 +105,8 @@ function checkVar(value: unknown, place: Place, walk: Walk): Expression | null {
   return { kind: 'fact', type: fact.type, name, fallback: literal.value };
 }
 
-function checkCall(name: string, args: readonly unknown[], place: Place, walk: Walk): Expression | null {
+function checkCall(call: { name: string; args: readonly unknown[] }, place: Place, walk: Walk): Expression | null {
+  const { name, args } = call;
   const operator = operatorTable.get(name);
   if (operator === undefined) {
     const known = ['var', ...operatorTable.keys()].join(' ');

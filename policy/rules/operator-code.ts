@@ -47,19 +47,30 @@ export function exact(write: Write): Write {
   return (args, state) => state.compile`${requireExact}(${write(args, state)})`;
 }
 
+/** `!`: the opposite of `!!`. */
 export const writeNegation: Write = (args, state) => state.compile`!${isTruthy}(${args[0]})`;
+/** `!!`: false for false, 0, "" and the empty list, as JSON Logic has it. */
 export const writeTruth: Write = (args, state) => state.compile`${isTruthy}(${args[0]})`;
+/** `some`: whether the test holds for an item; false for no items. */
 export const writeSome: Write = (args, state) => state.compile`(${args[0]}).some((context) => ${args[1]})`;
+/** `none`: the opposite of `some`. */
 export const writeNone: Write = (args, state) => state.compile`!(${args[0]}).some((context) => ${args[1]})`;
+/** `all`: whether the test holds for every item; false for no items, as JSON Logic has it. */
 export const writeAll: Write = (args, state) => state.compile`${everyItem}(${args[0]}, (context) => ${args[1]})`;
+/** `min` of integers. */
 export const writeMin: Write = (args, state) => writeCall(smallest, args, state);
+/** `max` of integers. */
 export const writeMax: Write = (args, state) => writeCall(largest, args, state);
+/** `in`: item first, then the list or text it may be part of. */
 export const writeIn: Write = (args, state) => writeMembership(args[0], args[1], state);
+/** `contains`: the list or text first, then the item. */
 export const writeContains: Write = (args, state) => writeMembership(args[1], args[0], state);
 
+/** `-`: the negative of one integer, or the difference of two. */
 export const writeDifference: Write = (args, state) =>
   args.length === 1 ? state.compile`-(${args[0]})` : join('-')(args, state);
 
+/** `startsWith` and `endsWith`, case included. */
 export const writeTextTest =
   (method: 'startsWith' | 'endsWith'): Write =>
   (args, state) =>

@@ -1,6 +1,7 @@
 import { brotliDecompressSync, createBrotliDecompress, createGunzip, createInflate, gunzipSync, inflateSync } from 'node:zlib';
 import type { Transform } from 'node:stream';
 import type { AnswerFacts, Dialect, StreamReader } from '../dialects/dialect.ts';
+import { silentAnswer } from '../dialects/usage.ts';
 import { type Capture, openCapture } from './capture.ts';
 import { findHeader } from './headers.ts';
 import type { UpstreamHead } from './ports.ts';
@@ -53,7 +54,7 @@ function observeWhole(input: {
     },
     end() {
       const decoded = capture.truncated ? null : decodeWhole(capture.bytes(), input.encoding, input.maxBytes * 4);
-      return input.dialect.readAnswer(decoded ?? new Uint8Array(0), input.contentType);
+      return decoded === null ? silentAnswer : input.dialect.readAnswer(decoded, input.contentType);
     },
   };
 }

@@ -21,7 +21,11 @@ export function computeQuote(atMs: number, identified: Identified, request: Read
   if (readOnlyMethods.has(identified.route.method)) return { price: null, worstCaseNanoUsd: 0n, unboundedReason: null };
   const found = facts.model === null ? null : findModel(atMs, identified, request, facts.model);
   if (found === null) return { price: null, worstCaseNanoUsd: null, unboundedReason: 'unpriced' };
-  const worst = computeWorstCase(found, { inputTokens: facts.inputBoundTokens, outputTokens: facts.maxOutputTokens });
+  const worst = computeWorstCase(found, {
+    inputTokens: facts.inputBoundTokens,
+    outputTokens: facts.maxOutputTokens === null ? null : Math.ceil(facts.maxOutputTokens / facts.choices),
+    answers: facts.choices,
+  });
   const unbounded = facts.unbounded !== null || worst.nanoUsd === null;
   return { price: found, worstCaseNanoUsd: worst.nanoUsd, unboundedReason: unbounded ? 'unbounded' : null };
 }

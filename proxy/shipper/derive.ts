@@ -1,5 +1,5 @@
 import { leafHash } from '../../policy/evidence/index.ts';
-import type { FinishRecord, IntentRecord, OpenValues, PayloadHead, SealedRecord } from '../../storage/schema/record.ts';
+import type { FinishRecord, IntentRecord, OpenValues, SealedRecord } from '../../storage/schema/record.ts';
 import type { RunFact } from './ledger.ts';
 import type { SpoolFrame } from './ports.ts';
 import type { PayloadRow, RecordRow, RunVersionRow, ShippedBatch } from './rows.ts';
@@ -9,7 +9,7 @@ import { runningRow, terminalRow } from './run-row.ts';
 export interface DerivedBatch {
   batch: ShippedBatch;
   facts: readonly RunFact[];
-  /** Frames whose bytes are sound but are no record or payload of ours. Nothing of them is shipped. */
+  /** Frames whose bytes are sound but are not what we write: left out, as far as they cannot be read. */
   unreadable: number;
   /** Unix ms of the earliest record; null where there is none. */
   oldestAtMs: number | null;
@@ -73,7 +73,10 @@ class Derivation {
   }
 
   #takePayload(frame: SpoolFrame): true {
-    this.#payloads.push({ ...(JSON.parse(frame.head.toString()) as PayloadHead), body: frame.tail });
+    const row = JSON.parse(frame.head.toString()) as PayloadRow | null;
+    if (row === null || typeof row !== 'object') throw new SyntaxError('not a payload');
+    row.body = frame.tail;
+    this.#payloads.push(row);
     return true;
   }
 

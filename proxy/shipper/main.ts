@@ -21,7 +21,7 @@ import { createSealPost } from './control-client.ts';
 import { deliver } from './delivery.ts';
 import { createDepthGauge } from './depth.ts';
 import { createMetrics } from './metrics.ts';
-import type { InsertBatch, SealQueue, Settle, ShipperClock, SpoolSource, StateStore } from './ports.ts';
+import type { InsertBatch, SealQueue, Settle, ShipperClock, ShipperTelemetry, SpoolSource, StateStore } from './ports.ts';
 import { postQueuedSeals } from './seal-posting.ts';
 import { settleLeftovers } from './settlement.ts';
 import { Shipper } from './shipper.ts';
@@ -39,13 +39,12 @@ export async function runShipper(variables: NodeJS.ProcessEnv): Promise<void> {
   const environment = readEnvironment(variables);
   const log = pino({ name: 'shipper' }, pino.destination(2));
   const proxyId = environment.optional('HOC_PROXY_ID') ?? 'proxy-1';
-  const { source, seals, books, ballast, close } = await openFiles(environment.required('HOC_DATA'), proxyId);
-  const clickHouse = connectClickHouse(environment.required('CLICKHOUSE_URL'));
-  const { settle, closeRedis } = openSettlements(environment.required('REDIS_URL'));
-  const post = createSealPost({
-    controlUrl: environment.required('HOC_CONTROL_URL'),
-    token: environment.secret('HOC_NODE_TOKEN'),
-  });
+  const files = await openFiles(environment.required('HOC_DATA'), proxyId);
+  const { source, seals, books } = files;
+  const clickHouse = openSink(environment.required('CLICKHOUSE_URL'));
+  const redis = openSettlements(environment.required('REDIS_URL'));
+  const controlUrl = environment.required('HOC_CONTROL_URL');
+  const post = createSealPost({ controlUrl, token: environment.secret('HOC_NODE_TOKEN') });
   const depth = createDepthGauge({ source, books, clock });
   const { registry, telemetry } = createMetrics(
     {
@@ -59,45 +58,45 @@ export async function runShipper(variables: NodeJS.ProcessEnv): Promise<void> {
     },
     (level, fields, message) => log[level](fields, message),
   );
-  let refusing = false;
-  const insert: InsertBatch = async (batch) => {
-    try {
-      await insertBatch(clickHouse, batch);
-      refusing = false;
-    } catch (error) {
-      refusing = true;
-      throw error;
-    }
-  };
-  const limits = readLimits(environment);
-  const shipper = new Shipper({ proxyId, books, source, seals, insert, clock, telemetry, limits });
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  const keepOn = (what: string, act: () => Promise<void>) =>
-    deliver({ act, onFailure: (error) => telemetry.failed(what, error), clock, signal });
-  const loops = [
-    keepOn('ship', () => shipper.run(signal)),
-    keepOn('settle', () =>
-      settleLeftovers({ ...books, overEpoch: () => shipper.overEpoch, settle, clock, telemetry, signal }),
-    ),
-    keepOn('post_seals', () => postQueuedSeals({ seals, post, clock, telemetry, signal })),
-    keepOn('measure', () => depth.run(signal, () => ballast.restore())),
-  ];
+  const { insert } = clickHouse;
+  const shipper = new Shipper({ proxyId, books, source, seals, insert, clock, telemetry, limits: readLimits(environment) });
+  const settling = { ledger: books.ledger, overEpoch: () => shipper.overEpoch, settle: redis.settle, clock, telemetry };
+  const loops = keepRunning(telemetry, {
+    ship: (signal) => shipper.run(signal),
+    settle: (signal) => settleLeftovers({ ...settling, signal }),
+    post_seals: (signal) => postQueuedSeals({ seals, post, clock, telemetry, signal }),
+    measure: (signal) => depth.run(signal, () => files.ballast.restore()),
+  });
   const admin = await serveAdmin({
     listen: environment.listen('HOC_ADMIN_LISTEN', '127.0.0.1:0'),
     registry,
-    isReady: () => !refusing && !signal.aborted,
+    isReady: clickHouse.isTaking,
     drain: (waitMs) => depth.drain(waitMs, { flush: () => shipper.flush(), sealsPending: () => seals.pending() }),
   });
   onShutdown(environment.optional('HOC_PARENT_PIPE') === '1', async () => {
-    stopping.abort();
-    await Promise.all(loops);
+    await loops.stop();
     admin.server.close();
-    await closeRedis();
-    await clickHouse.close();
-    await close();
+    await Promise.all([redis.close(), clickHouse.close(), files.close()]);
   });
   announceReady('shipper', { admin: admin.url });
+}
+
+/** Runs the loops side by side; one that fails is told to telemetry, waits, and is begun again. */
+function keepRunning(
+  telemetry: ShipperTelemetry,
+  loops: Readonly<Record<string, (signal: AbortSignal) => Promise<void>>>,
+): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const running = Object.entries(loops).map(([what, run]) =>
+    deliver({ act: () => run(signal), onFailure: (error) => telemetry.failed(what, error), clock, signal }),
+  );
+  return {
+    async stop() {
+      stopping.abort();
+      await Promise.all(running);
+    },
+  };
 }
 
 /** A batch is cut at these frames, bytes, or milliseconds after its first frame. */
@@ -146,8 +145,27 @@ async function openFiles(data: string, proxyId: string): Promise<Files> {
   };
 }
 
+/** ClickHouse; `isTaking` is false from a failed insert until the next that succeeds. */
+function openSink(url: string): { insert: InsertBatch; isTaking: () => boolean; close: () => Promise<void> } {
+  const clickHouse = connectClickHouse(url);
+  let taking = true;
+  return {
+    async insert(batch) {
+      try {
+        await insertBatch(clickHouse, batch);
+        taking = true;
+      } catch (error) {
+        taking = false;
+        throw error;
+      }
+    },
+    isTaking: () => taking,
+    close: () => clickHouse.close(),
+  };
+}
+
 /** Settles under the epoch that stands in Redis: a run that its counters do not know was settled or expired before. */
-function openSettlements(redisUrl: string): { settle: Settle; closeRedis: () => Promise<void> } {
+function openSettlements(redisUrl: string): { settle: Settle; close: () => Promise<void> } {
   const redis = connectRedis(redisUrl);
   const epochs = new Map<string, string | null>();
   const reservations = createReservations(redis, {
@@ -161,7 +179,7 @@ function openSettlements(redisUrl: string): { settle: Settle; closeRedis: () => 
       }
       await reservations.settle(requests);
     },
-    async closeRedis() {
+    async close() {
       await reservations.close();
       redis.disconnect();
     },

@@ -36,6 +36,7 @@ export function createMetrics(
   const settled = counter('hoc_shipper_settled_total', 'Runs settled by the shipper');
   const abandoned = counter('hoc_shipper_abandoned_total', 'Runs closed because their proxy died');
   const failures = counter('hoc_shipper_failures_total', 'Failed attempts of the shipper', ['what']);
+  const refused = counter('hoc_shipper_refused_rows_total', 'Rows left out because ClickHouse can never store them');
   const lag = new Gauge({
     name: 'hoc_shipper_lag_seconds',
     help: 'Age of the oldest record of the last batch when it was acknowledged',
@@ -55,6 +56,10 @@ export function createMetrics(
     unreadable(input) {
       quarantined.inc({ kind: 'unreadable' }, input.frames);
       log('error', { ...input }, 'frames of the spool are no records');
+    },
+    refused({ batchId, rows }) {
+      refused.inc(rows);
+      log('error', { batch: batchId, rows }, 'ClickHouse can never store these rows, and they were left out');
     },
     settled: (runs) => settled.inc(runs),
     abandoned(runs) {

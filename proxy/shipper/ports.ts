@@ -68,7 +68,10 @@ export interface SealQueue {
   pending(): number;
 }
 
-/** ClickHouse, as far as the shipper needs it. Idempotent by the batch's id; rejects where it did not acknowledge. */
+/**
+ * ClickHouse, as far as the shipper needs it. Idempotent by the batch's id; rejects where it did not acknowledge, with
+ * `input_invalid` where it holds a value that no retry can store.
+ */
 export type InsertBatch = (batch: ShippedBatch) => Promise<void>;
 
 /** Redis, as far as the shipper needs it. Idempotent by run id; rejects where it did not acknowledge. */
@@ -92,6 +95,8 @@ export interface ShipperTelemetry {
   batchSent(input: { result: 'acknowledged' | 'failed'; records: number; oldestAtMs: number | null }): void;
   found(finding: SpoolFinding): void;
   unreadable(input: { series: Series; epoch: number; frames: number }): void;
+  /** Rows that ClickHouse can never store. */
+  refused(input: { batchId: string; rows: number }): void;
   settled(runs: number): void;
   abandoned(runs: number): void;
   failed(what: string, error: unknown): void;

@@ -51,6 +51,7 @@ const silent: ShipperTelemetry = {
   batchSent: () => undefined,
   found: () => undefined,
   unreadable: () => undefined,
+  refused: () => undefined,
   settled: () => undefined,
   abandoned: () => undefined,
   failed: () => undefined,

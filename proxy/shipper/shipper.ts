@@ -13,8 +13,8 @@ import type {
   SpoolPosition,
   SpoolSource,
 } from './ports.ts';
-import type { ShippedBatch } from './rows.ts';
 import { sealBatch } from './seals.ts';
+import { insertAllButRefused } from './split-insert.ts';
 import type { PendingBatch } from './state.ts';
 
 const pollMs = 50;
@@ -147,9 +147,7 @@ export class Shipper {
     this.#derived = derived;
     const { oldestAtMs, batch } = derived;
     const sent = await deliver({
-      act: async () => {
-        if (!isEmpty(batch)) await insert(batch);
-      },
+      act: () => insertAllButRefused(insert, batch, (rows) => telemetry.refused({ batchId: pending.id, rows })),
       onFailure: (error) => {
         telemetry.batchSent({ result: 'failed', records: batch.records.length, oldestAtMs });
         telemetry.failed('insert', error);
@@ -250,10 +248,6 @@ export class Shipper {
     }
     return derived;
   }
-}
-
-function isEmpty(batch: ShippedBatch): boolean {
-  return batch.records.length + batch.runs.length + batch.payloads.length === 0;
 }
 
 function toFrame(record: { raw: string; open: string }, index: number): SpoolFrame {

@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS records (
   at_ms DateTime64(3, 'UTC'),
   raw String CODEC(ZSTD(1)),
   leaf_hash FixedString(64),
-  batch_id String
+  batch_id String,
+  INDEX records_by_run run_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(at_ms)

@@ -23,14 +23,15 @@ export interface RunDetail {
  */
 export async function readRun(ch: ClickHouse, scope: TenantScope, runId: string): Promise<RunDetail | null> {
   const { condition, parameters } = scopeCondition(scope);
-  const query = { where: `${condition} AND run_id = {run_id:String}`, parameters: { ...parameters, run_id: runId } };
   const [row] = await selectRows(ch, {
-    sql: `SELECT ${wholeRunSelect} FROM runs FINAL WHERE ${query.where} LIMIT 1`,
-    parameters: query.parameters,
+    sql: `SELECT ${wholeRunSelect} FROM runs FINAL WHERE ${condition} AND run_id = {run_id:String} LIMIT 1`,
+    parameters: { ...parameters, run_id: runId },
   });
   if (row === undefined) return null;
   const { context, decision, ...run } = readWholeRun(row);
-  const [payloads, records] = await Promise.all([readPayloads(ch, query), readRecords(ch, query)]);
+  // From here on the run's own tenant: it is inside the scope, and it is what the tables are sorted by.
+  const found = { tenant: run.tenant ?? '', run_id: runId };
+  const [payloads, records] = await Promise.all([readPayloads(ch, found), readRecords(ch, found)]);
   return {
     run,
     context: context === null ? null : (JSON.parse(context) as DecisionContext),
@@ -40,16 +41,18 @@ export async function readRun(ch: ClickHouse, scope: TenantScope, runId: string)
   };
 }
 
-interface RunCondition {
-  where: string;
-  parameters: Readonly<Record<string, unknown>>;
+interface FoundRun {
+  tenant: string;
+  run_id: string;
 }
 
-async function readPayloads(ch: ClickHouse, { where, parameters }: RunCondition): Promise<PayloadRow[]> {
+const ofRun = 'tenant = {tenant:String} AND run_id = {run_id:String}';
+
+async function readPayloads(ch: ClickHouse, found: FoundRun): Promise<PayloadRow[]> {
   const rows = await selectRows(ch, {
     sql: `SELECT tenant, run_id, part, content_type, content_encoding, whole_bytes, stored_bytes, base64Encode(body)
-      FROM payloads FINAL WHERE ${where} ORDER BY part`,
-    parameters,
+      FROM payloads FINAL WHERE ${ofRun} ORDER BY part`,
+    parameters: { ...found },
   });
   return rows.map(([tenant, runId, part, contentType, contentEncoding, wholeBytes, storedBytes, body]) => ({
     tenant: String(tenant),
@@ -63,11 +66,11 @@ async function readPayloads(ch: ClickHouse, { where, parameters }: RunCondition)
   }));
 }
 
-async function readRecords(ch: ClickHouse, { where, parameters }: RunCondition): Promise<RecordRow[]> {
+async function readRecords(ch: ClickHouse, found: FoundRun): Promise<RecordRow[]> {
   const rows = await selectRows(ch, {
     sql: `SELECT tenant, proxy_id, proxy_epoch, proxy_seq, kind, run_id, toUnixTimestamp64Milli(at_ms), raw, leaf_hash
-      FROM records FINAL WHERE ${where} ORDER BY proxy_id, proxy_epoch, proxy_seq`,
-    parameters,
+      FROM records FINAL WHERE ${ofRun} ORDER BY proxy_id, proxy_epoch, proxy_seq`,
+    parameters: { ...found },
   });
   return rows.map(([tenant, proxyId, epoch, seq, kind, runId, atMs, raw, leaf]) => ({
     tenant: String(tenant),

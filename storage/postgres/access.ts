@@ -4,7 +4,11 @@ import type { Executor } from './connect.ts';
 
 /** The enrolled node of that token hash, unless it was revoked; null for none. */
 export async function readNodeByToken(db: Executor, tokenHash: string): Promise<NodeRow | null> {
-  const found = db.selectFrom('nodes').selectAll().where('token_hash', '=', tokenHash).where('revoked_at_ms', 'is', null);
+  const found = db
+    .selectFrom('nodes')
+    .selectAll()
+    .where('token_hash', '=', tokenHash)
+    .where('revoked_at_ms', 'is', null);
   return (await found.executeTakeFirst()) ?? null;
 }
 
@@ -33,7 +37,9 @@ export async function countNodes(db: Executor): Promise<number> {
 /** The service token of that hash, unless it was revoked; null for none. Expiry is the caller's to judge. */
 export async function readServiceToken(db: Executor, tokenHash: string): Promise<ServiceTokenRow | null> {
   const found = db.selectFrom('service_tokens').selectAll();
-  return (await found.where('token_hash', '=', tokenHash).where('revoked_at_ms', 'is', null).executeTakeFirst()) ?? null;
+  return (
+    (await found.where('token_hash', '=', tokenHash).where('revoked_at_ms', 'is', null).executeTakeFirst()) ?? null
+  );
 }
 
 /** Adds a service token unless one of that hash exists; tells whether it was added. */

@@ -25,8 +25,14 @@ export async function insertAuditEntries(
   openValues: readonly AuditOpenValuesRow[],
 ): Promise<void> {
   for (let start = 0; start < entries.length; start += chunkRows) {
-    await db.insertInto('audit_entries').values(entries.slice(start, start + chunkRows)).execute();
-    await db.insertInto('audit_open_values').values(openValues.slice(start, start + chunkRows)).execute();
+    await db
+      .insertInto('audit_entries')
+      .values(entries.slice(start, start + chunkRows))
+      .execute();
+    await db
+      .insertInto('audit_open_values')
+      .values(openValues.slice(start, start + chunkRows))
+      .execute();
   }
 }
 

@@ -22,7 +22,12 @@ export async function insertCredential(db: Executor, row: CredentialRow): Promis
 
 /** Wipes the envelopes of all versions of a credential below `version`; the rows stay as a trace. */
 export async function wipeCredentialsBelow(db: Executor, id: string, version: number): Promise<void> {
-  await db.updateTable('credentials').set({ envelope: null }).where('id', '=', id).where('version', '<', version).execute();
+  await db
+    .updateTable('credentials')
+    .set({ envelope: null })
+    .where('id', '=', id)
+    .where('version', '<', version)
+    .execute();
 }
 
 /** The highest version ever given to a provider's credential, with its id; null where it never had one. */

@@ -21,7 +21,8 @@ export function convertPostgresError(error: unknown): HocError {
   if (code === '23505' || code === '40001' || code === '40P01') {
     return new HocError({ code: 'conflict', publicMessage: 'Another change was made at the same time', cause: error });
   }
-  const lost = /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/;
+  const lost =
+    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/;
   if (unreachable.has(code) || code.startsWith('08') || code.startsWith('57P') || lost.test(messageOf(error))) {
     return new HocError({ code: 'engine_unavailable', publicMessage: 'PostgreSQL does not answer', cause: error });
   }

@@ -3,7 +3,13 @@ import { existsSync } from 'node:fs';
 import { sql } from 'kysely';
 import t from 'tap';
 import type { TenantRow } from '../schema/control.ts';
-import { connectPostgres, createControlStore, migratePostgres, readPendingMigrations, withMigrationLock } from './index.ts';
+import {
+  connectPostgres,
+  createControlStore,
+  migratePostgres,
+  readPendingMigrations,
+  withMigrationLock,
+} from './index.ts';
 import { launchPostgres } from './launch.ts';
 
 const tenant: TenantRow = {
@@ -60,13 +66,29 @@ for (const installation of installations) {
     });
 
     await t.test('a version is never edited or deleted, an audit entry neither', async (t) => {
-      const policy = { tenant: 'acme', id: 'p', version: 1, owner: 'api', definition: '{}', created_at_ms: 1, state: 'active' } as const;
+      const policy = {
+        tenant: 'acme',
+        id: 'p',
+        version: 1,
+        owner: 'api',
+        definition: '{}',
+        created_at_ms: 1,
+        state: 'active',
+      } as const;
       await store.transaction((tx) => tx.insertPolicy(policy));
       await t.rejects(db.updateTable('policies').set({ definition: '[]' }).execute(), /never edited/);
       await t.rejects(db.deleteFrom('policies').execute(), /never deleted/);
       await store.transaction((tx) => tx.updatePolicyState(policy, 'retired'));
       t.equal((await store.transaction((tx) => tx.readPolicyVersions('acme'))).get('p'), 1);
-      const open = { tenant: 'acme', sequence: 1, actor_salt: '', actor_value: '', from_address: null, before: null, after: null };
+      const open = {
+        tenant: 'acme',
+        sequence: 1,
+        actor_salt: '',
+        actor_value: '',
+        from_address: null,
+        before: null,
+        after: null,
+      };
       const entry = { tenant: 'acme', sequence: 1, raw: Buffer.from('{}'), leaf_hash: '', at_ms: 1 };
       await store.transaction(async (tx) => {
         t.equal(await tx.takeAuditSequences('acme', 1), 1);
@@ -85,8 +107,13 @@ for (const installation of installations) {
           return first;
         });
       const results = await Promise.allSettled(Array.from({ length: 20 }, (_, index) => take(index % 3 === 0)));
-      const firsts = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])).sort((a, b) => a - b);
-      t.same(firsts, Array.from({ length: 13 }, (_, index) => 1 + index * 2));
+      const firsts = results
+        .flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+        .sort((a, b) => a - b);
+      t.same(
+        firsts,
+        Array.from({ length: 13 }, (_, index) => 1 + index * 2),
+      );
     });
 
     await t.test('two live keys never share a secret or a name, revoked ones may', async (t) => {
@@ -107,13 +134,22 @@ for (const installation of installations) {
         revoked_by: null,
       };
       await store.transaction((tx) => tx.insertKey(key));
-      await t.rejects(store.transaction((tx) => tx.insertKey({ ...key, id: 'key_2', name: 'b' })), { code: 'conflict' });
-      await t.rejects(store.transaction((tx) => tx.insertKey({ ...key, id: 'key_2', hash: 'h2' })), { code: 'conflict' });
+      await t.rejects(
+        store.transaction((tx) => tx.insertKey({ ...key, id: 'key_2', name: 'b' })),
+        { code: 'conflict' },
+      );
+      await t.rejects(
+        store.transaction((tx) => tx.insertKey({ ...key, id: 'key_2', hash: 'h2' })),
+        { code: 'conflict' },
+      );
       await store.transaction((tx) => tx.updateKey('key_1', { state: 'revoked', revoked_at_ms: 2 }));
       t.same(await store.transaction((tx) => tx.unlistRevokedKeys('h1')), ['acme']);
       await store.transaction((tx) => tx.insertKey({ ...key, id: 'key_2' }));
       const [objects] = await store.transaction((tx) => tx.readTenantObjects(['acme']));
-      t.same(objects?.keys.map((row) => row.id), ['key_2']);
+      t.same(
+        objects?.keys.map((row) => row.id),
+        ['key_2'],
+      );
     });
 
     await t.test('a server that is away is engine_unavailable', async (t) => {

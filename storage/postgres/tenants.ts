@@ -74,7 +74,13 @@ export async function readTenantObjects(db: Executor, slugs: readonly string[]):
       .execute(),
   );
   const keys = group(
-    await db.selectFrom('api_keys').selectAll().where('tenant', 'in', slugs).where('listed', '=', true).orderBy('id').execute(),
+    await db
+      .selectFrom('api_keys')
+      .selectAll()
+      .where('tenant', 'in', slugs)
+      .where('listed', '=', true)
+      .orderBy('id')
+      .execute(),
   );
   const policies = group(
     await db
@@ -87,7 +93,13 @@ export async function readTenantObjects(db: Executor, slugs: readonly string[]):
       .execute(),
   );
   const limits = group(
-    await db.selectFrom('limits').selectAll().where('tenant', 'in', slugs).where('state', '=', 'active').orderBy('id').execute(),
+    await db
+      .selectFrom('limits')
+      .selectAll()
+      .where('tenant', 'in', slugs)
+      .where('state', '=', 'active')
+      .orderBy('id')
+      .execute(),
   );
   return tenants.map((tenant) => ({
     tenant,

@@ -15,7 +15,16 @@ const port = await new Promise<number>((resolve) => {
   });
 });
 const url = `redis://127.0.0.1:${port}`;
-const redis: ChildProcess = spawn('/usr/bin/redis-server', ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', folder]);
+const redis: ChildProcess = spawn('/usr/bin/redis-server', [
+  '--port',
+  `${port}`,
+  '--bind',
+  '127.0.0.1',
+  '--save',
+  '',
+  '--dir',
+  folder,
+]);
 t.teardown(() => {
   redis.kill();
   rmSync(folder, { recursive: true, force: true });
@@ -27,7 +36,9 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await delay(10);
 }
 
-await new Promise<void>((resolve) => redis.stdout?.on('data', (chunk) => String(chunk).includes('Ready to accept') && resolve()));
+await new Promise<void>((resolve) =>
+  redis.stdout?.on('data', (chunk) => String(chunk).includes('Ready to accept') && resolve()),
+);
 
 t.test('a job that fails is tried again until it succeeds', async (t) => {
   const attempts: number[] = [];
@@ -86,7 +97,9 @@ t.test('a queue finds its Redis again after it was away', async (t) => {
   await t.rejects(queue.add({ name: 'publish', id: 'a', data: {}, attempts: 1 }));
   const args = ['--port', `${latePort}`, '--bind', '127.0.0.1', '--save', '', '--dir', folder];
   const server = spawn('/usr/bin/redis-server', args);
-  await new Promise<void>((resolve) => server.stdout.on('data', (chunk) => String(chunk).includes('Ready to accept') && resolve()));
+  await new Promise<void>((resolve) =>
+    server.stdout.on('data', (chunk) => String(chunk).includes('Ready to accept') && resolve()),
+  );
   await queue.add({ name: 'publish', id: 'a', data: {}, attempts: 1 });
   t.pass('added');
   await queue.close();

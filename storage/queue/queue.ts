@@ -114,7 +114,9 @@ export function createWorker(input: {
     { connection, prefix, concurrency: 1 },
   );
   worker.on('error', input.onError);
-  worker.on('failed', (job, error) => input.onFailed({ name: job?.name ?? '', attempt: job?.attemptsMade ?? 0 }, error));
+  worker.on('failed', (job, error) =>
+    input.onFailed({ name: job?.name ?? '', attempt: job?.attemptsMade ?? 0 }, error),
+  );
   return {
     async close() {
       await worker.close();

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { runLimitsProof } from './limits-proof.ts';
+import { runLimitsProof } from './test-limits-proof.ts';
 
 t.test('the Redis script agrees with the specification over random histories', async (t) => {
   const seed = Number(process.env.HOC_PROOF_SEED ?? Date.now() % 2 ** 31);

@@ -82,7 +82,7 @@ local function charge(run, i, amount)
   local expired = run[1] == 1
   if not counts(c, pos) then return 0, nil end
   if c.window.kind == 'n' then
-    if not expired then add(c, pos, -held, 0) end
+    add(c, pos, -held, 0)
     return 0, nil
   end
   local given_back = expired and held or 0
@@ -187,7 +187,7 @@ local function reserve(from)
   for i = 1, ARGV[from + 2] do
     local e, delta = entry(tonumber(ARGV[from + 1 + 2 * i])), tonumber(ARGV[from + 2 + 2 * i])
     local c, index = e.c, run and find(run, e.key, e.tag)
-    if index then delta = counts(c, run[index + 2]) and math.max(delta - run[index + 3], 0) or 0 end
+    if index then delta = counts(c, run[index + 2]) and delta - run[index + 3] or 0 end
     wanted[i], deltas[i], held[i] = e, delta, index
     if refused == 0 and (not index or delta > 0) and c.used + c.reserved + delta > e.ceiling then refused = i end
   end

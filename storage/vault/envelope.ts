@@ -56,7 +56,8 @@ export function sealSecret(masterKey: Buffer, bound: string, secret: string): st
 export function openSecret(masterKey: Buffer, bound: string, envelope: string): string {
   try {
     const parts: unknown = JSON.parse(envelope);
-    if (typeof parts !== 'object' || parts === null || !('v' in parts) || parts.v !== 1) throw new Error('unknown form');
+    if (typeof parts !== 'object' || parts === null || !('v' in parts) || parts.v !== 1)
+      throw new Error('unknown form');
     if (!('key' in parts) || typeof parts.key !== 'string') throw new Error('no key');
     if (!('data' in parts) || typeof parts.data !== 'string') throw new Error('no data');
     const dataKey = decrypt(masterKey, parts.key, `hoc:data-key:${bound}`);
@@ -64,6 +65,10 @@ export function openSecret(masterKey: Buffer, bound: string, envelope: string): 
     dataKey.fill(0);
     return secret;
   } catch (cause) {
-    throw new HocError({ code: 'internal', publicMessage: 'A stored credential does not open with this master key', cause });
+    throw new HocError({
+      code: 'internal',
+      publicMessage: 'A stored credential does not open with this master key',
+      cause,
+    });
   }
 }

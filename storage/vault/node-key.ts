@@ -37,7 +37,11 @@ export function readNodePublicKey(base64: string): KeyObject {
     if (key.asymmetricKeyType !== 'x25519') throw new Error('not x25519');
     return key;
   } catch (cause) {
-    throw new HocError({ code: 'input_invalid', publicMessage: 'public_key must be an X25519 key, SPKI DER as base64', cause });
+    throw new HocError({
+      code: 'input_invalid',
+      publicMessage: 'public_key must be an X25519 key, SPKI DER as base64',
+      cause,
+    });
   }
 }
 
@@ -58,10 +62,7 @@ function boundTo(nodeId: string, version: number): Buffer {
  * Seals a credential document so that only the holder of the node's private key reads it: ephemeral X25519, HKDF-SHA256,
  * AES-256-GCM, with node id and version authenticated. Throws `input_invalid` for a bad public key.
  */
-export function sealToNode(
-  node: { id: string; publicKey: string },
-  document: CredentialDocument,
-): SealedCredentials {
+export function sealToNode(node: { id: string; publicKey: string }, document: CredentialDocument): SealedCredentials {
   const receiver = readNodePublicKey(node.publicKey);
   const ephemeral = generateKeyPairSync('x25519');
   const ephemeralPublic = exportPublic(ephemeral.publicKey);

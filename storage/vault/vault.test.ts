@@ -19,7 +19,11 @@ t.test('a sealed secret opens with its master key and place only', async (t) => 
   t.notMatch(envelope, 'canary');
   t.throws(() => openSecret(randomBytes(32), 'cred_1:1', envelope), { code: 'internal' });
   t.throws(() => openSecret(master, 'cred_1:2', envelope), { code: 'internal' });
-  t.not(envelope, sealSecret(master, 'cred_1:1', 'sk-canary-credential'), 'the same secret never seals to the same text');
+  t.not(
+    envelope,
+    sealSecret(master, 'cred_1:1', 'sk-canary-credential'),
+    'the same secret never seals to the same text',
+  );
 });
 
 t.test('any secret comes back as it was, and any flipped bit is refused', async (t) => {
@@ -69,7 +73,9 @@ t.test('sealed credentials with any part changed are refused', async (t) => {
   const other = createNodeKey().publicKey;
   t.throws(() => openAtNode(node.privateKey, { ...sealed, ephemeral_public_key: other }), { code: 'internal' });
   for (const bit of [0, 77, 800, 1_000]) {
-    t.throws(() => openAtNode(node.privateKey, { ...sealed, ciphertext: flip(sealed.ciphertext, bit) }), { code: 'internal' });
+    t.throws(() => openAtNode(node.privateKey, { ...sealed, ciphertext: flip(sealed.ciphertext, bit) }), {
+      code: 'internal',
+    });
   }
 });
 

@@ -29,37 +29,254 @@ t.test('a good file has no finding', async (t) => {
   t.match(check(good), { ok: true });
 });
 
-const mistakes: readonly { what: string; from: string | RegExp; to: string; line: number; field: string; expect: RegExp }[] = [
-  { what: 'an unknown field', from: 'capture: full', to: 'captures: full', line: 4, field: 'tenants[0].captures', expect: /Unknown field; expected one of: .*capture/ },
-  { what: 'an unknown top-level field', from: /$/, to: 'version: 1\n', line: 15, field: 'version', expect: /Unknown field/ },
-  { what: 'a wrong type', from: 'ceiling: 600', to: 'ceiling: "600"', line: 13, field: 'tenants[0].limits[0].ceiling', expect: /whole number.*found a string/ },
-  { what: 'a missing required field', from: ', baseUrl: "https://api.openai.com"', to: '', line: 6, field: 'tenants[0].providers[0].baseUrl', expect: /Missing/ },
-  { what: 'a bad slug', from: 'slug: acme', to: 'slug: Acme_1', line: 2, field: 'tenants[0].slug', expect: /slug: lower-case/ },
-  { what: 'a list that is an object', from: '[{ slug: research }]', to: '{ slug: research }', line: 3, field: 'tenants[0].subTenants', expect: /list, found an object/ },
-  { what: 'an unknown enum value', from: 'capture: full', to: 'capture: all', line: 4, field: 'tenants[0].capture', expect: /`full`, `redacted` or `metadata`/ },
-  { what: 'redacted capture', from: 'capture: full', to: 'capture: redacted', line: 4, field: 'tenants[0].capture', expect: /detectors/ },
-  { what: 'two providers of one slug', from: 'keys:', to: '  - { slug: openai, baseUrl: "https://b" }\n    keys:', line: 7, field: 'tenants[0].providers[1].slug', expect: /stands twice/ },
-  { what: 'two keys of one name', from: 'name: ops', to: 'name: app', line: 9, field: 'tenants[0].keys[1].name', expect: /stands twice/ },
-  { what: 'two limits of one id', from: 'id: budget', to: 'id: rpm', line: 14, field: 'tenants[0].limits[1].id', expect: /stands twice/ },
-  { what: 'an unknown provider', from: 'provider: openai', to: 'provider: opnai', line: 8, field: 'tenants[0].keys[0].provider', expect: /not one of this tenant's providers/ },
-  { what: 'an unknown sub-tenant', from: 'provider: openai', to: 'subTenant: lab', line: 8, field: 'tenants[0].keys[0].subTenant', expect: /subTenants/ },
-  { what: 'a sub-tenant that is its own ancestor', from: '{ slug: research }', to: '{ slug: research, parent: research }', line: 3, field: 'tenants[0].subTenants[0].parent', expect: /ancestor/ },
-  { what: 'a parent that does not exist', from: '{ slug: research }', to: '{ slug: research, parent: lab }', line: 3, field: 'tenants[0].subTenants[0].parent', expect: /not one of/ },
-  { what: 'a base URL with credentials', from: 'https://api.openai.com', to: 'https://a:b@api.openai.com', line: 6, field: 'tenants[0].providers[0].baseUrl', expect: /no credentials/ },
-  { what: 'a base URL of another scheme', from: 'https://api.openai.com', to: 'ftp://api.openai.com', line: 6, field: 'tenants[0].providers[0].baseUrl', expect: /Not an http or https URL/ },
-  { what: 'a header that carries a credential', from: 'com" }', to: 'com", headers: { Authorization: x } }', line: 6, field: 'tenants[0].providers[0].headers.Authorization', expect: /credential/ },
-  { what: 'an unknown operator in a policy', from: '"=="', to: '"eval"', line: 11, field: 'tenants[0].policies[0].when', expect: /./ },
-  { what: 'an unknown fact in a policy', from: 'request.model', to: 'request.modell', line: 11, field: 'tenants[0].policies[0].when', expect: /./ },
-  { what: 'an action without what it needs', from: '{ action: deny, reason: "no" }', to: '{ action: tag }', line: 11, field: 'tenants[0].policies[0].then.tags', expect: /Missing/ },
-  { what: 'an unknown action', from: 'action: deny', to: 'action: block', line: 11, field: 'tenants[0].policies[0].then', expect: /deny \| warn/ },
-  { what: 'a bad window', from: 'window: 1m,', to: 'window: 1 minute,', line: 13, field: 'tenants[0].limits[0].window', expect: /window such as/ },
-  { what: 'a money limit without an amount', from: 'ceilingUsd: "50"', to: 'ceiling: 50', line: 14, field: 'tenants[0].limits[1].ceilingUsd', expect: /needs `ceilingUsd`/ },
-  { what: 'an amount finer than a nano-dollar', from: '"50"', to: '0.1234567891', line: 14, field: 'tenants[0].limits[1].ceilingUsd', expect: /nine decimals/ },
-  { what: 'a split by nothing known', from: 'by: [key]', to: 'by: [keys]', line: 13, field: 'tenants[0].limits[0].by[0]', expect: /tag:<name>/ },
-  { what: 'a limit bound to an unknown provider', from: 'by: [key]', to: 'match: { provider: x }', line: 13, field: 'tenants[0].limits[0].match.provider', expect: /providers/ },
-  { what: 'an instant that does not exist', from: 'secretEnv: HOC_KEY_OPS', to: 'secretEnv: HOC_KEY_OPS, expires: 2027-02-30', line: 9, field: 'tenants[0].keys[1].expires', expect: /instant/ },
-  { what: 'a secret that is not set', from: 'HOC_KEY_OPS', to: 'HOC_KEY_NONE', line: 9, field: 'tenants[0].keys[1].secretEnv', expect: /HOC_KEY_NONE is not set/ },
-  { what: 'two keys of one secret', from: 'HOC_KEY_OPS', to: 'HOC_KEY_APP', line: 9, field: 'tenants[0].keys[1].secretEnv', expect: /same secret as key `app`/ },
+const mistakes: readonly {
+  what: string;
+  from: string | RegExp;
+  to: string;
+  line: number;
+  field: string;
+  expect: RegExp;
+}[] = [
+  {
+    what: 'an unknown field',
+    from: 'capture: full',
+    to: 'captures: full',
+    line: 4,
+    field: 'tenants[0].captures',
+    expect: /Unknown field; expected one of: .*capture/,
+  },
+  {
+    what: 'an unknown top-level field',
+    from: /$/,
+    to: 'version: 1\n',
+    line: 15,
+    field: 'version',
+    expect: /Unknown field/,
+  },
+  {
+    what: 'a wrong type',
+    from: 'ceiling: 600',
+    to: 'ceiling: "600"',
+    line: 13,
+    field: 'tenants[0].limits[0].ceiling',
+    expect: /whole number.*found a string/,
+  },
+  {
+    what: 'a missing required field',
+    from: ', baseUrl: "https://api.openai.com"',
+    to: '',
+    line: 6,
+    field: 'tenants[0].providers[0].baseUrl',
+    expect: /Missing/,
+  },
+  {
+    what: 'a bad slug',
+    from: 'slug: acme',
+    to: 'slug: Acme_1',
+    line: 2,
+    field: 'tenants[0].slug',
+    expect: /slug: lower-case/,
+  },
+  {
+    what: 'a list that is an object',
+    from: '[{ slug: research }]',
+    to: '{ slug: research }',
+    line: 3,
+    field: 'tenants[0].subTenants',
+    expect: /list, found an object/,
+  },
+  {
+    what: 'an unknown enum value',
+    from: 'capture: full',
+    to: 'capture: all',
+    line: 4,
+    field: 'tenants[0].capture',
+    expect: /`full`, `redacted` or `metadata`/,
+  },
+  {
+    what: 'redacted capture',
+    from: 'capture: full',
+    to: 'capture: redacted',
+    line: 4,
+    field: 'tenants[0].capture',
+    expect: /detectors/,
+  },
+  {
+    what: 'two providers of one slug',
+    from: 'keys:',
+    to: '  - { slug: openai, baseUrl: "https://b" }\n    keys:',
+    line: 7,
+    field: 'tenants[0].providers[1].slug',
+    expect: /stands twice/,
+  },
+  {
+    what: 'two keys of one name',
+    from: 'name: ops',
+    to: 'name: app',
+    line: 9,
+    field: 'tenants[0].keys[1].name',
+    expect: /stands twice/,
+  },
+  {
+    what: 'two limits of one id',
+    from: 'id: budget',
+    to: 'id: rpm',
+    line: 14,
+    field: 'tenants[0].limits[1].id',
+    expect: /stands twice/,
+  },
+  {
+    what: 'an unknown provider',
+    from: 'provider: openai',
+    to: 'provider: opnai',
+    line: 8,
+    field: 'tenants[0].keys[0].provider',
+    expect: /not one of this tenant's providers/,
+  },
+  {
+    what: 'an unknown sub-tenant',
+    from: 'provider: openai',
+    to: 'subTenant: lab',
+    line: 8,
+    field: 'tenants[0].keys[0].subTenant',
+    expect: /subTenants/,
+  },
+  {
+    what: 'a sub-tenant that is its own ancestor',
+    from: '{ slug: research }',
+    to: '{ slug: research, parent: research }',
+    line: 3,
+    field: 'tenants[0].subTenants[0].parent',
+    expect: /ancestor/,
+  },
+  {
+    what: 'a parent that does not exist',
+    from: '{ slug: research }',
+    to: '{ slug: research, parent: lab }',
+    line: 3,
+    field: 'tenants[0].subTenants[0].parent',
+    expect: /not one of/,
+  },
+  {
+    what: 'a base URL with credentials',
+    from: 'https://api.openai.com',
+    to: 'https://a:b@api.openai.com',
+    line: 6,
+    field: 'tenants[0].providers[0].baseUrl',
+    expect: /no credentials/,
+  },
+  {
+    what: 'a base URL of another scheme',
+    from: 'https://api.openai.com',
+    to: 'ftp://api.openai.com',
+    line: 6,
+    field: 'tenants[0].providers[0].baseUrl',
+    expect: /Not an http or https URL/,
+  },
+  {
+    what: 'a header that carries a credential',
+    from: 'com" }',
+    to: 'com", headers: { Authorization: x } }',
+    line: 6,
+    field: 'tenants[0].providers[0].headers.Authorization',
+    expect: /credential/,
+  },
+  {
+    what: 'an unknown operator in a policy',
+    from: '"=="',
+    to: '"eval"',
+    line: 11,
+    field: 'tenants[0].policies[0].when',
+    expect: /./,
+  },
+  {
+    what: 'an unknown fact in a policy',
+    from: 'request.model',
+    to: 'request.modell',
+    line: 11,
+    field: 'tenants[0].policies[0].when',
+    expect: /./,
+  },
+  {
+    what: 'an action without what it needs',
+    from: '{ action: deny, reason: "no" }',
+    to: '{ action: tag }',
+    line: 11,
+    field: 'tenants[0].policies[0].then.tags',
+    expect: /Missing/,
+  },
+  {
+    what: 'an unknown action',
+    from: 'action: deny',
+    to: 'action: block',
+    line: 11,
+    field: 'tenants[0].policies[0].then',
+    expect: /deny \| warn/,
+  },
+  {
+    what: 'a bad window',
+    from: 'window: 1m,',
+    to: 'window: 1 minute,',
+    line: 13,
+    field: 'tenants[0].limits[0].window',
+    expect: /window such as/,
+  },
+  {
+    what: 'a money limit without an amount',
+    from: 'ceilingUsd: "50"',
+    to: 'ceiling: 50',
+    line: 14,
+    field: 'tenants[0].limits[1].ceilingUsd',
+    expect: /needs `ceilingUsd`/,
+  },
+  {
+    what: 'an amount finer than a nano-dollar',
+    from: '"50"',
+    to: '0.1234567891',
+    line: 14,
+    field: 'tenants[0].limits[1].ceilingUsd',
+    expect: /nine decimals/,
+  },
+  {
+    what: 'a split by nothing known',
+    from: 'by: [key]',
+    to: 'by: [keys]',
+    line: 13,
+    field: 'tenants[0].limits[0].by[0]',
+    expect: /tag:<name>/,
+  },
+  {
+    what: 'a limit bound to an unknown provider',
+    from: 'by: [key]',
+    to: 'match: { provider: x }',
+    line: 13,
+    field: 'tenants[0].limits[0].match.provider',
+    expect: /providers/,
+  },
+  {
+    what: 'an instant that does not exist',
+    from: 'secretEnv: HOC_KEY_OPS',
+    to: 'secretEnv: HOC_KEY_OPS, expires: 2027-02-30',
+    line: 9,
+    field: 'tenants[0].keys[1].expires',
+    expect: /instant/,
+  },
+  {
+    what: 'a secret that is not set',
+    from: 'HOC_KEY_OPS',
+    to: 'HOC_KEY_NONE',
+    line: 9,
+    field: 'tenants[0].keys[1].secretEnv',
+    expect: /HOC_KEY_NONE is not set/,
+  },
+  {
+    what: 'two keys of one secret',
+    from: 'HOC_KEY_OPS',
+    to: 'HOC_KEY_APP',
+    line: 9,
+    field: 'tenants[0].keys[1].secretEnv',
+    expect: /same secret as key `app`/,
+  },
 ];
 
 for (const mistake of mistakes) {
@@ -68,12 +285,21 @@ for (const mistake of mistakes) {
     const checked = check(text);
     if (checked.ok) throw new Error('the mistake was not found');
     const finding = checked.findings.find((each) => each.field.startsWith(mistake.field));
-    t.match(finding, { file: 'hoc.yaml', line: mistake.line, message: mistake.expect }, JSON.stringify(checked.findings));
+    t.match(
+      finding,
+      { file: 'hoc.yaml', line: mistake.line, message: mistake.expect },
+      JSON.stringify(checked.findings),
+    );
   });
 }
 
 t.test('all mistakes are told at once, in the order of the file', async (t) => {
-  const checked = check(good.replace('provider: openai', 'provider: x').replace('capture: full', 'capture: redacted').replace('"=="', '"eval"'));
+  const checked = check(
+    good
+      .replace('provider: openai', 'provider: x')
+      .replace('capture: full', 'capture: redacted')
+      .replace('"=="', '"eval"'),
+  );
   t.same(checked.ok ? [] : checked.findings.map((finding) => finding.line), [4, 8, 11]);
 });
 
@@ -89,7 +315,10 @@ t.test('away from its secrets a file is checked without them', async (t) => {
 });
 
 t.test('hostile files are refused in bounded time', async (t) => {
-  const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]', ...'bcdefgh'.split('').map((name, i) => `${name}: &${name} [${`*${'abcdefgh'[i]},`.repeat(9)}]`)].join('\n');
+  const bomb = [
+    'a: &a [x,x,x,x,x,x,x,x,x]',
+    ...'bcdefgh'.split('').map((name, i) => `${name}: &${name} [${`*${'abcdefgh'[i]},`.repeat(9)}]`),
+  ].join('\n');
   t.match(check(bomb), { ok: false, findings: [{ message: /aliases/ }] });
   t.match(check('['.repeat(100_000)), { ok: false });
   t.match(check(`${'x'.repeat(9_000_000)}`), { ok: false, findings: [{ message: /larger than/ }] });
@@ -104,14 +333,30 @@ t.test('hostile files are refused in bounded time', async (t) => {
 });
 
 t.test('aliases work, and lines are those of the file', async (t) => {
-  const text = 'tenants:\n  - slug: a\n    providers: &p\n      - { slug: x, baseUrl: "https://x", nope: 1 }\n  - slug: b\n    providers: *p\n';
-  t.match(check(text), { ok: false, findings: [{ line: 4, field: 'tenants[0].providers[0].nope' }, { line: 4, field: 'tenants[1].providers[0].nope' }] });
+  const text =
+    'tenants:\n  - slug: a\n    providers: &p\n      - { slug: x, baseUrl: "https://x", nope: 1 }\n  - slug: b\n    providers: *p\n';
+  t.match(check(text), {
+    ok: false,
+    findings: [
+      { line: 4, field: 'tenants[0].providers[0].nope' },
+      { line: 4, field: 'tenants[1].providers[0].nope' },
+    ],
+  });
 });
 
 t.test('no text makes the check throw', async (t) => {
-  const piece = fc.oneof(fc.constantFrom('tenants:', '- ', '{', '}', '[', ']', ':', '&a', '*a', '\n', '  ', 'slug', '"', '|', '!!x'), fc.string());
-  fc.assert(fc.property(fc.array(piece), (pieces) => typeof check(pieces.join('')).ok === 'boolean'), { numRuns: 500 });
-  fc.assert(fc.property(fc.json(), (json) => !check(json).ok), { numRuns: 300 });
+  const piece = fc.oneof(
+    fc.constantFrom('tenants:', '- ', '{', '}', '[', ']', ':', '&a', '*a', '\n', '  ', 'slug', '"', '|', '!!x'),
+    fc.string(),
+  );
+  fc.assert(
+    fc.property(fc.array(piece), (pieces) => typeof check(pieces.join('')).ok === 'boolean'),
+    { numRuns: 500 },
+  );
+  fc.assert(
+    fc.property(fc.json(), (json) => !check(json).ok),
+    { numRuns: 300 },
+  );
   t.pass('held');
 });
 
@@ -120,7 +365,12 @@ t.test('dollars become nano-dollars exactly', async (t) => {
   t.equal(parseUsd('0.000000001'), 1n);
   t.equal(parseUsd('8999999.999999999'), 8_999_999_999_999_999n);
   t.same(['', '-1', '1.', '.5', '1e3', '0.0000000001', ' 1'].map(parseUsd), Array(7).fill(null));
-  fc.assert(fc.property(fc.bigInt({ min: 0n, max: 9_000_000_000_000_000n }), (nano) => parseUsd(`${nano / 1_000_000_000n}.${String(nano % 1_000_000_000n).padStart(9, '0')}`) === nano));
+  fc.assert(
+    fc.property(
+      fc.bigInt({ min: 0n, max: 9_000_000_000_000_000n }),
+      (nano) => parseUsd(`${nano / 1_000_000_000n}.${String(nano % 1_000_000_000n).padStart(9, '0')}`) === nano,
+    ),
+  );
 });
 
 t.test('instants are read as they are meant', async (t) => {

@@ -1,4 +1,11 @@
-import type { CredentialReference, LimitDimension, LimitEntry, PolicyEntry, ProviderEntry, Scope } from '../../../storage/schema/snapshot.ts';
+import type {
+  CredentialReference,
+  LimitDimension,
+  LimitEntry,
+  PolicyEntry,
+  ProviderEntry,
+  Scope,
+} from '../../../storage/schema/snapshot.ts';
 import {
   configurationDefaults as defaults,
   type LimitConfiguration,
@@ -65,7 +72,6 @@ export function readPolicyEntry(policy: PolicyConfiguration, version: number): P
     mode: policy.mode ?? defaults.mode,
     scope: readScope(policy.scope),
     when: policy.when,
-    // biome-ignore lint/suspicious/noThenProperty: `then` is the entry's field, hashed under that name.
     then: readAction(policy.id, policy.then),
     on_error: policy.onError ?? defaults.onError,
   };

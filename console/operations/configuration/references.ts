@@ -1,15 +1,25 @@
-import type { KeyConfiguration, LimitConfiguration, PolicyConfiguration, ProviderConfiguration, TenantConfiguration } from '../../contract/configuration.ts';
+import type {
+  KeyConfiguration,
+  LimitConfiguration,
+  PolicyConfiguration,
+  ProviderConfiguration,
+  TenantConfiguration,
+} from '../../contract/configuration.ts';
 import { parseInstant } from './amounts.ts';
 import type { FieldPath } from './source.ts';
 
 export type Report = (path: FieldPath, message: string) => void;
 
-const ownHeaders = /^(authorization|proxy-authorization|x-api-key|api-key|x-goog-api-key|cookie|host|content-length|transfer-encoding|connection|te|upgrade|trailer|keep-alive|x-hoc-.*)$/i;
+const ownHeaders =
+  /^(authorization|proxy-authorization|x-api-key|api-key|x-goog-api-key|cookie|host|content-length|transfer-encoding|connection|te|upgrade|trailer|keep-alive|x-hoc-.*)$/i;
 
 /** Reports everything in one tenant that names what does not exist, stands twice, or does not fit together. */
 export function checkTenant(tenant: TenantConfiguration, path: FieldPath, report: Report): void {
   if (tenant.capture === 'redacted') {
-    report([...path, 'capture'], '`redacted` needs detectors, which this version does not have; expected `full` or `metadata`');
+    report(
+      [...path, 'capture'],
+      '`redacted` needs detectors, which this version does not have; expected `full` or `metadata`',
+    );
   }
   checkUnique(tenant.subTenants ?? [], [...path, 'subTenants'], 'slug', report);
   checkUnique(tenant.providers ?? [], [...path, 'providers'], 'slug', report);
@@ -20,10 +30,12 @@ export function checkTenant(tenant: TenantConfiguration, path: FieldPath, report
   const known = { provider: new Set<string>(), subTenant: new Set<string>() };
   for (const { slug } of tenant.providers ?? []) known.provider.add(slug);
   for (const { slug } of tenant.subTenants ?? []) known.subTenant.add(slug);
-  tenant.providers?.forEach((provider, index) => checkProvider(provider, [...path, 'providers', index], report));
-  tenant.keys?.forEach((key, index) => checkKey(key, { known, path: [...path, 'keys', index], report }));
-  tenant.policies?.forEach((policy, index) => checkScope(policy, { known, path: [...path, 'policies', index], report }));
-  tenant.limits?.forEach((limit, index) => checkLimit(limit, { known, path: [...path, 'limits', index], report }));
+  const placed = <Item>(list: string, items: readonly Item[] | undefined): [Item, Place][] =>
+    (items ?? []).map((item, index) => [item, { known, path: [...path, list, index], report }]);
+  for (const [provider, place] of placed('providers', tenant.providers)) checkProvider(provider, place);
+  for (const [key, place] of placed('keys', tenant.keys)) checkKey(key, place);
+  for (const [policy, place] of placed('policies', tenant.policies)) checkScope(policy, place);
+  for (const [limit, place] of placed('limits', tenant.limits)) checkLimit(limit, place);
 }
 
 /** Reports every item of a list that has the same name as one before it. */
@@ -49,29 +61,41 @@ interface Place {
 function checkKnown(kind: 'provider' | 'subTenant', name: string | undefined, place: Place, field: FieldPath): void {
   if (name === undefined || place.known[kind].has(name)) return;
   const list = kind === 'provider' ? 'providers' : 'subTenants';
-  place.report([...place.path, ...field], `\`${name}\` is not one of this tenant's ${list}; expected one that the file lists`);
+  place.report(
+    [...place.path, ...field],
+    `\`${name}\` is not one of this tenant's ${list}; expected one that the file lists`,
+  );
 }
 
 function checkTree(tenant: TenantConfiguration, path: FieldPath, report: Report): void {
   const parents = new Map((tenant.subTenants ?? []).map((entry) => [entry.slug, entry.parent]));
-  tenant.subTenants?.forEach((entry, index) => {
-    if (entry.parent === undefined) return;
+  for (const [index, entry] of (tenant.subTenants ?? []).entries()) {
     const place = [...path, 'subTenants', index, 'parent'];
-    if (!parents.has(entry.parent)) return report(place, `\`${entry.parent}\` is not one of this tenant's subTenants`);
-    const walked = new Set<string>();
-    for (let at: string | undefined = entry.slug; at !== undefined; at = parents.get(at)) {
-      if (walked.has(at)) return report(place, 'This sub-tenant is its own ancestor; expected a tree');
-      walked.add(at);
-    }
-  });
+    if (entry.parent === undefined) continue;
+    if (!parents.has(entry.parent)) report(place, `\`${entry.parent}\` is not one of this tenant's subTenants`);
+    else if (isOwnAncestor(entry.slug, parents)) report(place, 'This sub-tenant is its own ancestor; expected a tree');
+  }
 }
 
-function checkProvider(provider: ProviderConfiguration, path: FieldPath, report: Report): void {
+function isOwnAncestor(slug: string, parents: ReadonlyMap<string, string | undefined>): boolean {
+  const walked = new Set<string>();
+  for (let at: string | undefined = slug; at !== undefined; at = parents.get(at)) {
+    if (walked.has(at)) return true;
+    walked.add(at);
+  }
+  return false;
+}
+
+function checkProvider(provider: ProviderConfiguration, { path, report }: Place): void {
   const fault = findUrlFault(provider.baseUrl);
-  if (fault !== null) report([...path, 'baseUrl'], `${fault}; expected an http or https URL such as https://api.example.com`);
+  if (fault !== null)
+    report([...path, 'baseUrl'], `${fault}; expected an http or https URL such as https://api.example.com`);
   for (const name of Object.keys(provider.headers ?? {})) {
     if (ownHeaders.test(name)) {
-      report([...path, 'headers', name], 'This header is set by the proxy itself or carries a credential; use `credential`');
+      report(
+        [...path, 'headers', name],
+        'This header is set by the proxy itself or carries a credential; use `credential`',
+      );
     }
   }
 }
@@ -90,7 +114,10 @@ function checkKey(key: KeyConfiguration, place: Place): void {
   checkKnown('provider', key.provider, place, ['provider']);
   checkKnown('subTenant', key.subTenant, place, ['subTenant']);
   if (key.expires !== undefined && parseInstant(key.expires) === null) {
-    place.report([...place.path, 'expires'], 'No such instant; expected one such as 2027-01-31 or 2027-01-31T12:00:00Z');
+    place.report(
+      [...place.path, 'expires'],
+      'No such instant; expected one such as 2027-01-31 or 2027-01-31T12:00:00Z',
+    );
   }
 }
 
@@ -104,8 +131,10 @@ function checkLimit(limit: LimitConfiguration, place: Place): void {
   checkKnown('subTenant', limit.match?.subTenant, place, ['match', 'subTenant']);
   const wanted = limit.kind === 'money' ? 'ceilingUsd' : 'ceiling';
   const other = limit.kind === 'money' ? 'ceiling' : 'ceilingUsd';
-  if (limit[wanted] === undefined) place.report([...place.path, wanted], `Missing: kind ${limit.kind} needs \`${wanted}\``);
-  if (limit[other] !== undefined) place.report([...place.path, other], `Kind ${limit.kind} takes \`${wanted}\` instead`);
+  if (limit[wanted] === undefined)
+    place.report([...place.path, wanted], `Missing: kind ${limit.kind} needs \`${wanted}\``);
+  if (limit[other] !== undefined)
+    place.report([...place.path, other], `Kind ${limit.kind} takes \`${wanted}\` instead`);
   if (limit.window === undefined && limit.kind !== 'concurrency' && limit.kind !== 'cap') {
     place.report([...place.path, 'window'], 'Missing: expected a window such as 1m, 1h, 1d or 1mo');
   }

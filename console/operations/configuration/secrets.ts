@@ -24,7 +24,8 @@ export function checkSecrets(file: ConfigurationFile, secrets: Secrets, mustExis
       const value = checkValue({ name: key.secretEnv, secrets, mustExist, shortest: shortestSecret, path, report });
       if (value === null) return;
       const before = usedAt.get(value);
-      if (before !== undefined) report(path, `Has the same secret as ${before}; expected a secret of its own for each key`);
+      if (before !== undefined)
+        report(path, `Has the same secret as ${before}; expected a secret of its own for each key`);
       else usedAt.set(value, `key \`${key.name}\` of tenant \`${tenant.slug}\``);
     });
   });
@@ -40,11 +41,15 @@ function checkValue(input: {
 }): string | null {
   const value = input.secrets.get(input.name);
   if (value === undefined || value === '') {
-    if (input.mustExist) input.report(input.path, `The environment variable ${input.name} is not set where the file is applied`);
+    if (input.mustExist)
+      input.report(input.path, `The environment variable ${input.name} is not set where the file is applied`);
     return null;
   }
   if (/^\s|\s$|\p{Cc}/u.test(value)) {
-    input.report(input.path, `The value of ${input.name} has a line break or white space at an end, which no header carries`);
+    input.report(
+      input.path,
+      `The value of ${input.name} has a line break or white space at an end, which no header carries`,
+    );
     return null;
   }
   if (value.length >= input.shortest) return value;

@@ -26,9 +26,8 @@ interface Schema {
   maximum?: number;
 }
 
-type Report = (path: FieldPath, message: string) => void;
-
 const mostFaults = 200;
+const deepestFree = 64;
 
 /** Under the `u` flag this class matches surrogates that have no partner: text that UTF-8 cannot say. */
 const loneSurrogate = /\p{Surrogate}/u;
@@ -39,12 +38,15 @@ const loneSurrogate = /\p{Surrogate}/u;
  * repeat a value. A validator of its own because a person needs one sentence a mistake, not a trace of schema keywords.
  */
 export function checkShape(value: unknown): ShapeFault[] {
-  const faults: ShapeFault[] = [];
-  const report: Report = (path, message) => {
-    if (faults.length < mostFaults) faults.push({ path, message });
-  };
-  checkValue(configurationSchema as unknown as Schema, value, [], report);
-  return faults;
+  return checkValue(configurationSchema as unknown as Schema, value, []).slice(0, mostFaults);
+}
+
+function fault(path: FieldPath, message: string): ShapeFault[] {
+  return [{ path, message }];
+}
+
+function mismatch(schema: Schema, otherwise: string, value: unknown, path: FieldPath): ShapeFault[] {
+  return fault(path, `Expected ${schema.description ?? otherwise}, found ${describeType(value)}`);
 }
 
 function describeType(value: unknown): string {
@@ -57,37 +59,33 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function checkValue(schema: Schema, value: unknown, path: FieldPath, report: Report): void {
-  if (schema.anyOf !== undefined) return checkUnion(schema, schema.anyOf, value, path, report);
-  if (schema.type === 'object') return checkObject(schema, value, path, report);
-  if (schema.type === 'array') return checkList(schema, value, path, report);
-  if (schema.type === undefined) return checkFree(schema, value, path, report);
-  if (!fitsScalar(schema, value)) {
-    const expected = schema.description ?? `a ${schema.type ?? 'value'}`;
-    report(path, `Expected ${expected}, found ${fitsType(schema, value) ? 'another value' : describeType(value)}`);
-  }
+function checkValue(schema: Schema, value: unknown, path: FieldPath): ShapeFault[] {
+  if (schema.anyOf !== undefined) return checkUnion(schema, schema.anyOf, value, path);
+  if (schema.type === 'object') return checkObject(schema, value, path);
+  if (schema.type === 'array') return checkList(schema, value, path);
+  if (schema.type === undefined) return checkFree(schema, value, path);
+  if (fitsScalar(schema, value)) return [];
+  if (!fitsType(schema, value)) return mismatch(schema, `a ${schema.type}`, value, path);
+  return fault(path, `Expected ${schema.description ?? `a ${schema.type}`}, found another value`);
 }
 
-const deepestFree = 64;
-
 /** A part without a schema of its own still has to be something that canonical JSON can say. */
-function checkFree(schema: Schema, value: unknown, path: FieldPath, report: Report, depth = 0): void {
+function checkFree(schema: Schema, value: unknown, path: FieldPath, depth = 0): ShapeFault[] {
   const expected = schema.description ?? 'a value';
-  if (depth > deepestFree) return report(path, `Nested deeper than ${deepestFree} levels; expected ${expected}`);
-  if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) {
-    return report(path, `Expected ${expected}, found ${value === undefined ? 'nothing' : 'a number without end'}`);
+  if (depth > deepestFree) return fault(path, `Nested deeper than ${deepestFree} levels; expected ${expected}`);
+  if (value === undefined) return mismatch(schema, 'a value', value, path);
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    return fault(path, `Expected ${expected}, found a number without end`);
   }
-  if (typeof value === 'string' && loneSurrogate.test(value)) return report(path, 'This text is not valid Unicode');
-  if (typeof value !== 'object' || value === null) return;
-  for (const [name, item] of Object.entries(value)) {
-    const place = [...path, Array.isArray(value) ? Number(name) : name];
-    if (loneSurrogate.test(name)) return report(path, 'A name in here is not valid Unicode');
-    checkFree(schema, item, place, report, depth + 1);
-  }
+  if (typeof value === 'string' && loneSurrogate.test(value)) return fault(path, 'This text is not valid Unicode');
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, item]) => {
+    if (loneSurrogate.test(name)) return fault(path, 'A name in here is not valid Unicode');
+    return checkFree(schema, item, [...path, Array.isArray(value) ? Number(name) : name], depth + 1);
+  });
 }
 
 function fitsType(schema: Schema, value: unknown): boolean {
-  if (schema.type === undefined) return value !== undefined;
   return schema.type === 'integer' ? Number.isSafeInteger(value) : typeof value === schema.type;
 }
 
@@ -102,23 +100,17 @@ function fitsScalar(schema: Schema, value: unknown): boolean {
 }
 
 /** A union is told apart by its constants: the one branch whose constant fields agree is the one that was meant. */
-function checkUnion(
-  schema: Schema,
-  branches: readonly Schema[],
-  value: unknown,
-  path: FieldPath,
-  report: Report,
-): void {
-  const meant = isObject(value) ? branches.filter((branch) => branch.type === 'object' && constantsAgree(branch, value)) : [];
-  const only = meant[0];
-  if (meant.length === 1 && only !== undefined) return checkObject(only, value, path, report);
-  if (Array.isArray(value)) {
-    const list = branches.find((branch) => branch.type === 'array');
-    if (list !== undefined) return checkList(list, value, path, report);
-  }
-  if (branches.some((branch) => branch.type !== 'object' && branch.type !== 'array' && fitsScalar(branch, value))) return;
-  const sameType = branches.some((branch) => fitsType(branch, value));
-  report(path, `Expected ${schema.description ?? 'another value'}, found ${sameType ? 'another value' : describeType(value)}`);
+function checkUnion(schema: Schema, branches: readonly Schema[], value: unknown, path: FieldPath): ShapeFault[] {
+  const objects = branches.filter((branch) => branch.type === 'object');
+  const meant = isObject(value) ? objects.filter((branch) => constantsAgree(branch, value)) : [];
+  const [only] = meant;
+  if (meant.length === 1 && only !== undefined) return checkObject(only, value, path);
+  const list = Array.isArray(value) ? branches.find((branch) => branch.type === 'array') : undefined;
+  if (list !== undefined) return checkList(list, value, path);
+  const scalars = branches.filter((branch) => branch.type !== 'object' && branch.type !== 'array');
+  if (scalars.some((branch) => fitsScalar(branch, value))) return [];
+  if (!branches.some((branch) => fitsType(branch, value))) return mismatch(schema, 'another value', value, path);
+  return fault(path, `Expected ${schema.description ?? 'one of its forms'}, found another value`);
 }
 
 function constantsAgree(branch: Schema, value: Readonly<Record<string, unknown>>): boolean {
@@ -126,40 +118,39 @@ function constantsAgree(branch: Schema, value: Readonly<Record<string, unknown>>
   return constants.every(([name, property]) => value[name] === property.const);
 }
 
-function checkList(schema: Schema, value: unknown, path: FieldPath, report: Report): void {
-  if (!Array.isArray(value)) return report(path, `Expected ${schema.description ?? 'a list'}, found ${describeType(value)}`);
-  if (value.length < (schema.minItems ?? 0)) report(path, 'Expected at least one item');
-  if (value.length > (schema.maxItems ?? value.length)) return report(path, `Expected at most ${schema.maxItems} items`);
+function checkList(schema: Schema, value: unknown, path: FieldPath): ShapeFault[] {
+  if (!Array.isArray(value)) return mismatch(schema, 'a list', value, path);
+  if (value.length < (schema.minItems ?? 0)) return fault(path, 'Expected at least one item');
+  if (value.length > (schema.maxItems ?? value.length)) return fault(path, `Expected at most ${schema.maxItems} items`);
   const { items } = schema;
-  if (items !== undefined) value.forEach((item, index) => checkValue(items, item, [...path, index], report));
+  return items === undefined ? [] : value.flatMap((item, index) => checkValue(items, item, [...path, index]));
 }
 
-function checkObject(schema: Schema, value: unknown, path: FieldPath, report: Report): void {
-  if (!isObject(value)) return report(path, `Expected ${schema.description ?? 'an object'}, found ${describeType(value)}`);
-  if (schema.patternProperties !== undefined) return checkRecord(schema.patternProperties, value, path, report);
+function checkObject(schema: Schema, value: unknown, path: FieldPath): ShapeFault[] {
+  if (!isObject(value)) return mismatch(schema, 'an object', value, path);
+  if (schema.patternProperties !== undefined) return checkRecord(schema.patternProperties, value, path);
   const properties = new Map(Object.entries(schema.properties ?? {}));
-  for (const name of schema.required ?? []) {
+  const missing = (schema.required ?? []).filter((name) => !Object.hasOwn(value, name));
+  const faults = missing.flatMap((name) => {
     const expected = properties.get(name)?.description;
-    const wanted = expected === undefined ? '' : `: ${expected}`;
-    if (!Object.hasOwn(value, name)) report([...path, name], `Missing: \`${name}\` is required${wanted}`);
-  }
-  for (const [name, field] of Object.entries(value)) {
+    return fault([...path, name], `Missing: \`${name}\` is required${expected === undefined ? '' : `: ${expected}`}`);
+  });
+  const present = Object.entries(value).flatMap(([name, field]) => {
     const property = properties.get(name);
-    if (property === undefined) {
-      report([...path, name], `Unknown field; expected one of: ${[...properties.keys()].join(', ')}`);
-    } else if (field !== undefined) checkValue(property, field, [...path, name], report);
-  }
+    if (property !== undefined) return field === undefined ? [] : checkValue(property, field, [...path, name]);
+    return fault([...path, name], `Unknown field; expected one of: ${[...properties.keys()].join(', ')}`);
+  });
+  return [...faults, ...present];
 }
 
 function checkRecord(
   patterns: Readonly<Record<string, Schema>>,
   value: Readonly<Record<string, unknown>>,
   path: FieldPath,
-  report: Report,
-): void {
-  for (const [name, field] of Object.entries(value)) {
+): ShapeFault[] {
+  return Object.entries(value).flatMap(([name, field]) => {
     const found = Object.entries(patterns).find(([pattern]) => new RegExp(pattern).test(name));
-    if (found === undefined) report([...path, name], 'The name of this field is not allowed here');
-    else checkValue(found[1], field, [...path, name], report);
-  }
+    if (found !== undefined) return checkValue(found[1], field, [...path, name]);
+    return fault([...path, name], 'The name of this field is not allowed here');
+  });
 }

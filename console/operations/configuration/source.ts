@@ -25,7 +25,9 @@ export function renderPath(path: FieldPath): string {
 
 /** The path of a rendered field; a name with a dot in it reads as two. */
 export function parsePath(field: string): FieldPath {
-  return [...field.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map((match) => (match[1] === undefined ? match[0] : Number(match[1])));
+  return [...field.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map((match) =>
+    match[1] === undefined ? match[0] : Number(match[1]),
+  );
 }
 
 /**
@@ -43,7 +45,12 @@ export function readConfigurationSource(
   }
   const lines = new LineCounter();
   try {
-    const document = parseDocument(text, { lineCounter: lines, version: '1.2', logLevel: 'error', prettyErrors: false });
+    const document = parseDocument(text, {
+      lineCounter: lines,
+      version: '1.2',
+      logLevel: 'error',
+      prettyErrors: false,
+    });
     const faults = [...document.errors, ...document.warnings];
     if (faults.length > 0) {
       const findings = faults.map((fault) => ({
@@ -59,7 +66,11 @@ export function readConfigurationSource(
     return { source: { file, value, lineOf: (path) => findLine(document, lines, path) }, findings: [] };
   } catch (error) {
     if (error instanceof ReferenceError) {
-      return refuse(file, null, `The file uses more than ${mostAliases} aliases, or one that has no anchor; write it out`);
+      return refuse(
+        file,
+        null,
+        `The file uses more than ${mostAliases} aliases, or one that has no anchor; write it out`,
+      );
     }
     if (error instanceof RangeError) return refuse(file, null, 'The file is nested too deeply to be read');
     throw error;

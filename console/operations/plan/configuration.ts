@@ -95,7 +95,9 @@ function checkForeignKeys(
   objects: readonly PlannedChange[],
 ): void {
   const removed = new Set(
-    objects.filter((planned) => planned.change === 'removed').map((planned) => `${planned.objectType} ${planned.object}`),
+    objects
+      .filter((planned) => planned.change === 'removed')
+      .map((planned) => `${planned.objectType} ${planned.object}`),
   );
   const isForeign = (key: ApiKeyRow): boolean => key.state !== 'revoked' && key.owner !== planner.owner;
   for (const key of current.keys.filter(isForeign)) {
@@ -105,7 +107,11 @@ function checkForeignKeys(
     ].filter((name) => name !== null && removed.has(name));
     for (const name of lost) {
       const field = name?.startsWith('provider') ? 'providers' : 'subTenants';
-      reportAt(planner, [...wanted.path, field], `${name} cannot go: key ${key.id}, which is not this file's, is bound to it`);
+      reportAt(
+        planner,
+        [...wanted.path, field],
+        `${name} cannot go: key ${key.id}, which is not this file's, is bound to it`,
+      );
     }
   }
 }
@@ -129,7 +135,11 @@ async function checkSecretsInUse(
   for (const row of await tx.readKeysByHash([...places.keys()])) {
     const path = places.get(row.hash);
     if (row.state === 'revoked' || planned.has(row.id) || path === undefined) continue;
-    reportAt(planner, path, `Another key (${row.id}) has this secret already; expected a secret of its own for each key`);
+    reportAt(
+      planner,
+      path,
+      `Another key (${row.id}) has this secret already; expected a secret of its own for each key`,
+    );
   }
 }
 

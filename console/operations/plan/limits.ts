@@ -48,7 +48,15 @@ function planLimit(before: LimitRow | null, after: LimitRow): PlannedChange {
   const head = { objectType: 'limit', tenant: after.tenant, object: after.id, objectId: after.id } as const;
   if (isSame) {
     const shown = showLimit(before);
-    return { ...head, change: 'unchanged', act: 'limit.update', before: shown, after: shown, note: null, write: nothing };
+    return {
+      ...head,
+      change: 'unchanged',
+      act: 'limit.update',
+      before: shown,
+      after: shown,
+      note: null,
+      write: nothing,
+    };
   }
   return {
     ...head,

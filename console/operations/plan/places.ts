@@ -24,6 +24,10 @@ export function reportAt(planner: Planner, path: FieldPath, message: string): vo
 export function mayChange(planner: Planner, owner: Owner, path: FieldPath, what: string): boolean {
   if (owner === planner.owner || planner.adopt) return true;
   const keeper = owner === 'api' ? 'the API' : `the file ${owner.replace(/^file:/, '')}`;
-  reportAt(planner, path, `${what} is owned by ${keeper}; apply with \`adopt\` to take it over, or name it differently`);
+  reportAt(
+    planner,
+    path,
+    `${what} is owned by ${keeper}; apply with \`adopt\` to take it over, or name it differently`,
+  );
   return false;
 }

@@ -91,13 +91,36 @@ function planPolicy(before: Standing, row: PolicyRow): PlannedChange {
     version !== null && version.definition === row.definition && version.owner === row.owner;
   const shownBefore = shown === null ? null : showPolicy(shown);
   if (same(current) && pending === null) {
-    return { ...head, change: 'unchanged', act: 'policy.update', before: shownBefore, after: shownBefore, note: null, write: nothing };
+    return {
+      ...head,
+      change: 'unchanged',
+      act: 'policy.update',
+      before: shownBefore,
+      after: shownBefore,
+      note: null,
+      write: nothing,
+    };
   }
   if (same(pending) && row.state === 'pending_approval') {
     const note = waitsNote;
-    return { ...head, change: 'unchanged', act: 'policy.update', before: shownBefore, after: shownBefore, note, write: nothing };
+    return {
+      ...head,
+      change: 'unchanged',
+      act: 'policy.update',
+      before: shownBefore,
+      after: shownBefore,
+      note,
+      write: nothing,
+    };
   }
-  if (same(current)) return { ...planRetire(row, [pending]), ...head, change: 'updated', before: pending && showPolicy(pending), note: 'the version that waited is withdrawn' };
+  if (same(current))
+    return {
+      ...planRetire(row, [pending]),
+      ...head,
+      change: 'updated',
+      before: pending && showPolicy(pending),
+      note: 'the version that waited is withdrawn',
+    };
   if (pending !== null && same(pending)) return planActivate(head, before, pending, row.state);
   const replaced = row.state === 'pending_approval' ? [pending] : [current, pending];
   return {
@@ -137,7 +160,10 @@ function planActivate(
   };
 }
 
-function planRetire(row: PolicyRow, rows: readonly (PolicyRow | null)[]): Pick<PlannedChange, 'act' | 'after' | 'write'> {
+function planRetire(
+  row: PolicyRow,
+  rows: readonly (PolicyRow | null)[],
+): Pick<PlannedChange, 'act' | 'after' | 'write'> {
   const retired = rows.filter((version) => version !== null);
   return {
     act: 'policy.retire',

@@ -25,7 +25,11 @@ export function planTenant(
 ): PlannedChange | null {
   const { slug, capture, approvals } = wanted.configuration;
   const isBack = current?.state === 'terminated';
-  if (current !== null && !isBack && !mayChange(planner, current.owner, [...wanted.path, 'slug'], `Tenant \`${slug}\``)) {
+  if (
+    current !== null &&
+    !isBack &&
+    !mayChange(planner, current.owner, [...wanted.path, 'slug'], `Tenant \`${slug}\``)
+  ) {
     return null;
   }
   const set: TenantSettings = {

@@ -14,9 +14,17 @@ export async function announceManifest(context: ControlContext, manifestId: stri
     await context.channel.publish(manifestId);
   } catch (error) {
     context.log.warn({ err: error, manifest: manifestId }, 'the manifest could not be announced; a job tries again');
-    const job = { name: publishJob, id: `publish-${manifestId}`, data: { manifest: manifestId }, attempts: publishAttempts };
+    const job = {
+      name: publishJob,
+      id: `publish-${manifestId}`,
+      data: { manifest: manifestId },
+      attempts: publishAttempts,
+    };
     await context.jobs.add(job).catch((failure: unknown) => {
-      context.log.warn({ err: failure, manifest: manifestId }, 'the queue does not answer either; proxies find it by polling');
+      context.log.warn(
+        { err: failure, manifest: manifestId },
+        'the queue does not answer either; proxies find it by polling',
+      );
     });
   }
 }

@@ -15,7 +15,10 @@ export async function writeNewEpochs(context: ControlContext): Promise<void> {
       await context.store.transaction((tx) => tx.updateTenant(row.slug, { counters_written: true }));
     }
   } catch (error) {
-    context.log.warn({ err: error }, 'the counters of a new tenant could not be marked valid; the refresh job tries again');
+    context.log.warn(
+      { err: error },
+      'the counters of a new tenant could not be marked valid; the refresh job tries again',
+    );
   }
 }
 

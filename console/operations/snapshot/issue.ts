@@ -86,7 +86,8 @@ type Content = Omit<Manifest, 'sequence' | 'issued_at_ms'>;
 
 async function readContent(tx: ControlTransaction): Promise<Content> {
   const prices = await tx.readSetting(settingNames.prices);
-  if (prices === null) throw new HocError({ code: 'not_ready', publicMessage: 'Control has not stored its price document yet' });
+  if (prices === null)
+    throw new HocError({ code: 'not_ready', publicMessage: 'Control has not stored its price document yet' });
   const tenants: Manifest['tenants'][number][] = [];
   for (const row of await tx.readTenants()) {
     if (row.state === 'terminated' || row.policy_sha256 === null || row.keys_sha256 === null) continue;
@@ -109,5 +110,7 @@ async function readContent(tx: ControlTransaction): Promise<Content> {
 
 function isCurrent(context: ControlContext, last: ManifestRow, content: Content): boolean {
   const { sequence: _sequence, issued_at_ms: _issued, ...before } = JSON.parse(last.bytes.toString('utf8')) as Manifest;
-  return canonicalJson(before) === canonicalJson(content) && isSignedBy(context.snapshotKey, last.bytes, last.signature);
+  return (
+    canonicalJson(before) === canonicalJson(content) && isSignedBy(context.snapshotKey, last.bytes, last.signature)
+  );
 }

@@ -58,5 +58,12 @@ async function saveServiceToken(
   };
   if (!(await tx.insertServiceToken(row))) return null;
   const { token_hash: _hash, ...after } = row;
-  return { tenant: '', act: 'service_token.create', objectType: 'service_token', objectId: row.id, before: null, after };
+  return {
+    tenant: '',
+    act: 'service_token.create',
+    objectType: 'service_token',
+    objectId: row.id,
+    before: null,
+    after,
+  };
 }

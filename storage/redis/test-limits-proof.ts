@@ -1,13 +1,12 @@
 import { deepStrictEqual } from 'node:assert';
 import fc from 'fast-check';
 import { applyCall, type LimitsState, nothingReserved, read } from '../../policy/limits/specification.ts';
-import type { Reading } from '../schema/reservation.ts';
 import { connectRedis, type Redis } from './connection.ts';
-import { counters, type History, histories } from './histories-proof.ts';
 import { limitKeys, tenantPrefix, windowTag } from './keys.ts';
 import { decodeReadings, decodeReplies, encodeCall, readNumbers } from './limits-call.ts';
 import { createScript, limitsSource, readCountersSource, type Script } from './script.ts';
-import { startRedisServer } from './server-proof.ts';
+import { type History, histories } from './test-histories.ts';
+import { startRedisServer } from './test-server.ts';
 
 const clockKey = 'proof:clock';
 /** Stands in for Redis time: `now` is what the proof has set. */
@@ -61,12 +60,13 @@ async function compareHistory(bench: Bench, tenant: string, history: History): P
   let state: LimitsState = nothingReserved;
   let nowMs = history.startMs;
   let compared = 0;
+  const { counters } = history;
   const readArgs = counters.flatMap(({ key, window }) => [key, windowTag(window)]);
   for (const [number, step] of history.steps.entries()) {
     nowMs += step.advanceMs;
     const settles = step.settles.map((one) => ({ ...one, tenant }));
     const reserves = step.reserves.map((one) => ({ ...one, tenant }));
-    const [, answer, read] = await Promise.all([
+    const [, answer, found] = await Promise.all([
       bench.redis.set(clockKey, nowMs),
       bench.limits.run(keys, encodeCall({ epoch, sweep: step.sweep, settles, reserves })),
       bench.reader.run(keys, readArgs),
@@ -74,16 +74,16 @@ async function compareHistory(bench: Bench, tenant: string, history: History): P
     const expected = applyCall(state, { ...step, nowMs });
     state = expected.state;
     deepStrictEqual(decodeReplies(answer, reserves), expected.replies, `replies of step ${number} differ`);
-    const readings = decodeReadings(readNumbers(read), 0, counters.length);
-    deepStrictEqual(readings, readAll(state, nowMs), `readings after step ${number} differ`);
+    const readings = decodeReadings(readNumbers(found), 0, counters.length);
+    deepStrictEqual(
+      readings,
+      counters.map((counter) => read(state, counter, nowMs)),
+      `readings after step ${number} differ`,
+    );
     compared += readings.length + reserves.reduce((sum, { items }) => sum + items.length, 0);
   }
   await compareRuns(bench.redis, tenant, state);
   return compared;
-}
-
-function readAll(state: LimitsState, nowMs: number): Reading[] {
-  return counters.map((counter) => read(state, counter, nowMs));
 }
 
 /** What is still held must agree too: the runs, and when each is due. */

@@ -12,6 +12,8 @@ export interface Step {
 
 export interface History {
   startMs: number;
+  /** The counters that its items are on. */
+  counters: readonly Pick<ReservationItem, 'key' | 'window'>[];
   steps: readonly Step[];
 }
 
@@ -25,40 +27,22 @@ const windows: readonly CounterWindow[] = [
     (unitMs): CounterWindow => ({ align: 'calendar', unitMs }),
   ),
   ...[1, 3, 5, 12].map((months): CounterWindow => ({ align: 'calendar', months })),
-  ...[minuteMs, 7 * minuteMs, 60 * minuteMs, dayMs, 30 * dayMs].map(
+  ...[61_007, minuteMs, 7 * minuteMs, 60 * minuteMs, dayMs, 30 * dayMs].map(
     (windowMs): CounterWindow => ({ align: 'rolling', windowMs }),
   ),
 ];
 
-/** Few counters, so that runs meet on them; one key stands under several windows, as after a limit was changed. */
+type Counter = Pick<ReservationItem, 'key' | 'window'>;
+
+/** One key stands under several windows, as after a limit was changed. */
 const subjects = ['a', 'b', '~0123', 'k:ü\u0000 \r\n$1'];
-export const counters = windows.flatMap((window, number) =>
+const allCounters: readonly Counter[] = windows.flatMap((window, number) =>
   subjects
     .slice(0, 1 + (number % subjects.length))
     .map((subject) => ({ key: `c:limit-${number % 7}:${subject}`, window })),
 );
 
-/** Few run ids, so that they come twice and out of order; some of them hostile. */
-const runIds = [
-  '1',
-  '2',
-  '3',
-  '4',
-  '5',
-  '6',
-  '7',
-  '8',
-  '9',
-  '10',
-  '',
-  '\u0000',
-  'a b',
-  '{x}',
-  '-inf',
-  '"\r\n*3',
-  'é€😀',
-  '😀',
-];
+const allRunIds = ['1', '2', '3', '4', '5', '6', '', '\u0000', 'a b', '{x}', '-inf', '"\r\n*3', 'é€😀', '😀'];
 
 const amount = fc.oneof(
   { arbitrary: fc.bigInt(0n, 12n), weight: 4 },
@@ -74,26 +58,24 @@ const ceiling = fc.oneof(
   fc.constant(9_000_000_000_000_000n),
 );
 
-const item = fc
-  .record({ counter: fc.constantFrom(...counters), amount, ceiling })
-  .map(({ counter, ...rest }): ReservationItem => ({ limitId: 'x', ...counter, ...rest }));
-
 const expiry = fc.oneof(
   fc.integer({ min: 1, max: 5_000 }),
   fc.integer({ min: 1, max: 2 * dayMs }),
   fc.integer({ min: 1, max: 60 * dayMs }),
 );
 
-const reserve: fc.Arbitrary<Reserve> = fc.record({
-  runId: fc.constantFrom(...runIds),
-  expiresInMs: expiry,
-  items: fc.uniqueArray(item, { minLength: 1, maxLength: 5, selector: ({ key }) => key }),
-});
+function reserves(runId: fc.Arbitrary<string>, counter: fc.Arbitrary<Counter>): fc.Arbitrary<Reserve[]> {
+  const item = fc
+    .record({ counter, amount, ceiling })
+    .map(({ counter, ...rest }): ReservationItem => ({ limitId: 'x', ...counter, ...rest }));
+  const items = fc.uniqueArray(item, { minLength: 1, maxLength: 5, selector: ({ key }) => key });
+  return fc.array(fc.record({ runId, expiresInMs: expiry, items }), { maxLength: 4 });
+}
 
-const settle: fc.Arbitrary<Settle> = fc.record({
-  runId: fc.constantFrom(...runIds),
-  items: fc.array(fc.record({ key: fc.constantFrom(...counters.map(({ key }) => key)), amount }), { maxLength: 12 }),
-});
+function settles(runId: fc.Arbitrary<string>, counter: fc.Arbitrary<Counter>): fc.Arbitrary<Settle[]> {
+  const items = fc.array(fc.record({ key: counter.map(({ key }) => key), amount }), { maxLength: 8 });
+  return fc.array(fc.record({ runId, items }), { maxLength: 3 });
+}
 
 /** Mostly small steps, some over the ends of buckets, windows and months, a few of them backwards. */
 const advance = fc.oneof(
@@ -125,16 +107,27 @@ const start = fc.oneof(
   fc.integer({ min: Date.UTC(2001, 0), max: Date.UTC(2096, 0) }),
 );
 
-/** Random histories of one tenant: many limits, subjects and windows, duplicates, reorderings, expiries, clock jumps. */
-export const histories: fc.Arbitrary<History> = fc.record({
-  startMs: start,
-  steps: fc.array(
-    fc.record({
+/**
+ * Random histories of one tenant: several limits, subjects and windows, duplicates, reorderings, expiries, clock jumps.
+ * Each has few counters and few run ids, so that runs meet on counters and come again, and out of order.
+ */
+export const histories: fc.Arbitrary<History> = fc
+  .record({
+    counters: fc.uniqueArray(fc.constantFrom(...allCounters), { minLength: 1, maxLength: 8 }),
+    runIds: fc.uniqueArray(fc.constantFrom(...allRunIds), { minLength: 1, maxLength: 8 }),
+  })
+  .chain(({ counters, runIds }) => {
+    const counter = fc.constantFrom(...counters);
+    const runId = fc.constantFrom(...runIds);
+    const step = fc.record({
       advanceMs: advance,
       sweep: fc.constantFrom(0, 1, 2, 100),
-      settles: fc.array(settle, { maxLength: 3 }),
-      reserves: fc.array(reserve, { maxLength: 4 }),
-    }),
-    { minLength: 1, maxLength: 50, size: 'max' },
-  ),
-});
+      settles: settles(runId, counter),
+      reserves: reserves(runId, counter),
+    });
+    return fc.record({
+      startMs: start,
+      counters: fc.constant(counters),
+      steps: fc.array(step, { minLength: 1, maxLength: 50, size: 'max' }),
+    });
+  });

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import type { Finding } from '../../storage/schema/errors.ts';
+import { resolveSecrets } from '../contract/secret-names.ts';
+import type { Environment } from '../environment.ts';
+import { checkConfiguration } from '../operations/configuration/check.ts';
+
+/** What `hoc policy check` found, as `--json` prints it. */
+export interface CheckReport {
+  ok: boolean;
+  file: string;
+  findings: readonly Finding[];
+}
+
+/**
+ * Checks a configuration file as `hoc apply` does, but alone: no engine, no state. Secrets that are set are looked at (length,
+ * sharing), others are not missed. Prints one line a finding, `file:line field: message`, or a report with `json`; control
+ * characters of the file never reach the terminal. Returns the exit code: 0 for a good file, 1 for findings, 2 where it
+ * cannot be read.
+ */
+export async function runPolicyCheck(input: { file: string; json: boolean; env?: Environment }): Promise<number> {
+  const { file, json } = input;
+  const text = readText(file);
+  if (text === null) {
+    process.stderr.write(`${clean(file)} cannot be read\n`);
+    return 2;
+  }
+  const secrets = new Map(Object.entries(resolveSecrets(text, input.env ?? process.env)));
+  const checked = checkConfiguration({ file, text, secrets, secretsMustExist: false });
+  const findings = checked.ok ? [] : checked.findings;
+  if (json) {
+    const report: CheckReport = { ok: checked.ok, file, findings };
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+  } else if (checked.ok) process.stdout.write(`${clean(file)}: no findings\n`);
+  else for (const finding of findings) process.stdout.write(`${clean(describe(finding))}\n`);
+  return checked.ok ? 0 : 1;
+}
+
+function readText(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return null; // Told by the exit code and on stderr; the reason is the operating system's.
+  }
+}
+
+function describe(finding: Finding): string {
+  const place = finding.line === null ? (finding.file ?? '') : `${finding.file}:${finding.line}`;
+  return [place, finding.field === '' ? '' : ` ${finding.field}`, `: ${finding.message}`].join('');
+}
+
+function clean(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?');
+}
