@@ -21,12 +21,20 @@ export interface ChildStart {
   readyTimeoutMs?: number;
 }
 
+/** Children that live: one that was still starting when the bench ends is known to nobody else. */
+const living = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGTERM');
+});
+
 /** Starts a process and waits until it is ready. Rejects, with what it wrote to stderr, where it ends or is silent for too long. */
 export async function startChild(start: ChildStart): Promise<BenchChild> {
   const child = spawn(start.program, start.args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(start.env && { env: start.env }),
   });
+  living.add(child);
+  child.once('exit', () => living.delete(child));
   const errors: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => {
     errors.push(chunk);

@@ -47,15 +47,15 @@ const starters: Record<ContenderName, (context: ContenderContext) => Promise<Con
   hoc: startHoc,
 };
 
-/** The judged scenario has the longest rounds; the others give a figure beside it. */
+/** The judged scenario has the longest rounds; in a quick run the others give no more than a first figure. */
 function paceOf(options: BenchOptions, scenario: string): Pace {
   const judged = scenario === 'json-2k-32conn';
-  const usual = options.quick ? { rounds: judged ? 3 : 2, seconds: judged ? 2 : 1 } : { rounds: 5, seconds: 5 };
-  return {
-    rounds: options.rounds ?? usual.rounds,
-    seconds: options.seconds ?? usual.seconds,
-    warmUpSeconds: options.quick ? 1 : 3,
-  };
+  const full: Pace = { rounds: 5, seconds: 5, warmUpSeconds: 3 };
+  const quick: Pace = judged
+    ? { rounds: 3, seconds: 1.5, warmUpSeconds: 1 }
+    : { rounds: 2, seconds: 1, warmUpSeconds: 0.5 };
+  const usual = options.quick ? quick : full;
+  return { ...usual, rounds: options.rounds ?? usual.rounds, seconds: options.seconds ?? usual.seconds };
 }
 
 async function startAll(options: BenchOptions, folder: string, report: BenchReport): Promise<Running> {
@@ -64,6 +64,7 @@ async function startAll(options: BenchOptions, folder: string, report: BenchRepo
     await Promise.all(started.map((one) => one.stop()));
     rmSync(folder, { recursive: true, force: true });
   };
+  stopOnSignal(stop);
   try {
     const script = (name: string): string => fileURLToPath(new URL(`./${name}/main.js`, import.meta.url));
     const node = process.execPath;
@@ -92,10 +93,10 @@ async function startAll(options: BenchOptions, folder: string, report: BenchRepo
 }
 
 /** A bench that is ended from outside ends what it started: nginx and Portkey would stay. */
-function stopOnSignal(running: Running): void {
+function stopOnSignal(stop: () => Promise<void>): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
-      running.stop().then(
+      stop().then(
         () => process.exit(130),
         () => process.exit(1),
       );
@@ -159,7 +160,6 @@ async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'hoc-bench-'));
   const report = openReport(options.seed);
   const running = await startAll(options, folder, report);
-  stopOnSignal(running);
   try {
     await (options.profile ? runProfiled : runScenarios)(options, running, report);
   } finally {

@@ -21,8 +21,8 @@ export const usage = `Usage: npm run bench -- [options]
   --json                one JSON object on stdout and nothing else
   --scenario NAME       only this one (may be given again): ${scenarios.map(({ name }) => name).join(', ')}
   --contender NAME      only this one (may be given again): ${contenderNames.join(', ')}
-  --rounds N            rounds of each contender (default 5; quick 3)
-  --seconds N           seconds of a round (default 5; quick 2)
+  --rounds N            rounds of each contender (default 5; quick 3, of the judged scenario)
+  --seconds N           seconds of a round (default 5; quick 1.5, of the judged scenario)
   --seed N              seed of the order of contenders within a round
   --save                also write bench/results/<date>-<scenario>.json
   --profile             profile the proxy of hoc under the load and print where its time goes

@@ -2,4 +2,4 @@
 import { buildProgram } from './program.ts';
 import { runProgram } from './run-program.ts';
 
-process.exitCode = await runProgram(buildProgram(), process.argv);
+process.exitCode = await runProgram(buildProgram(process.env), process.argv);

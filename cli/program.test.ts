@@ -63,7 +63,7 @@ t.test('every command has help with an example, and takes --json', async (t) => 
       }
     }
   };
-  walk(buildProgram());
+  walk(buildProgram({}));
 });
 
 t.test('wrong usage is exit code 2, help is 0, no running HOC is 3', async (t) => {

@@ -24,8 +24,8 @@ Examples:
   $ hoc apply -f hoc.yaml --dry-run
   $ hoc keys create --tenant default --name app`;
 
-/** The whole command line. Every command takes --json; each file of `commands/` adds one command. */
-export function buildProgram(): Command {
+/** The whole command line over `env`. Every command takes --json; each file of `commands/` adds one command. */
+export function buildProgram(env: NodeJS.ProcessEnv): Command {
   const program = new Command('hoc')
     .description(
       'AI governance console with a policy enforcement point: every LLM run identified, decided and recorded.',
@@ -47,7 +47,7 @@ export function buildProgram(): Command {
     addMigrate,
     addChildren,
   ];
-  for (const add of adders) add(program);
+  for (const add of adders) add(program, env);
   for (const command of allCommands(program)) {
     command.exitOverride().configureOutput({ outputError: (text, write) => write(text) });
   }

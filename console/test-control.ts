@@ -6,7 +6,7 @@ import {
   createControlStore,
   migratePostgres,
 } from '../storage/postgres/index.ts';
-import { launchPostgres } from '../storage/postgres/launch.ts';
+import { launchPostgres } from '../storage/postgres/test-postgres.ts';
 import type { Principal } from '../storage/schema/control.ts';
 import type { RunRow } from '../storage/schema/run.ts';
 import { openSecret, readNodePublicKey, sealSecret, sealToNode } from '../storage/vault/index.ts';

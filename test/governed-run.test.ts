@@ -243,7 +243,11 @@ t.test('request and answer bytes are the callers and the providers own', async (
 
 t.test('two different keys, and a HOC key beside another credential, are refused before anything is decided', async (t) => {
   const call = (headers: Record<string, string>, query = '') =>
-    fetch(`${hoc.proxy}/openai/v1/models${query}`, { headers });
+    fetch(`${hoc.proxy}/openai/v1/chat/completions${query}`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'sim-small', messages }),
+    });
   const app = secrets.HOC_KEY_APP;
   t.equal((await call({ authorization: `Bearer ${app}`, 'x-api-key': secrets.HOC_KEY_POOR })).status, 400);
   t.equal((await call({ authorization: `Bearer ${app}`, 'x-api-key': 'something-else' })).status, 400);
@@ -253,7 +257,7 @@ t.test('two different keys, and a HOC key beside another credential, are refused
   }
   t.equal((await call({}, `?key=${app}&a=1`)).status, 200);
   const seen = await (await fetch(`${simulator}/simulator/requests?last=1`)).text();
-  t.match(seen, '/v1/models?a=1');
+  t.match(seen, '/v1/chat/completions?a=1');
 });
 
 t.test('a provider that cannot be reached is a failed run and a native error; a private one is never connected to', async (t) => {
@@ -287,7 +291,11 @@ t.test('a revoked key is refused within a second', async (t) => {
   const created = await hoc.hoc('keys', 'create', '--tenant', 'acme', '--name', 'short-lived', '--json');
   t.equal(created.code, 0, created.stderr);
   const { id, secret } = JSON.parse(created.stdout) as { id: string; secret: string };
-  const call = async () => (await fetch(`${hoc.proxy}/openai/v1/models`, { headers: { authorization: `Bearer ${secret}` } })).status;
+  const call = async () => {
+    const body = JSON.stringify({ model: 'sim-small', messages });
+    const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' };
+    return (await fetch(`${hoc.proxy}/openai/v1/chat/completions`, { method: 'POST', headers, body })).status;
+  };
   await until(async () => (await call()) === 200, 'the new key to be in force', 2000);
   const revoked = await hoc.hoc('keys', 'revoke', id, '--json');
   t.equal(revoked.code, 0, revoked.stderr);
@@ -298,7 +306,16 @@ t.test("records, Prometheus and the simulator's own ledger agree to the token an
   const ledger = (await (await fetch(`${simulator}/simulator/ledger`)).json()) as {
     entries: { input_tokens: number; output_tokens: number; cost_nano_usd: string }[];
   };
-  const runs = await hoc.exportRuns((rows) => rows.every((run) => run.status !== 'running'));
+  const metrics = await hoc.metrics();
+  const metric = (name: string, filter: RegExp = /./) =>
+    metrics
+      .split('\n')
+      .filter((line) => line.startsWith(`${name}{`) && filter.test(line))
+      .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  const counted = metric('hoc_runs_total');
+  const complete = (rows: ExportedRun[]) =>
+    rows.every((run) => run.status !== 'running') && rows.reduce((total, run) => total + run.count, 0) === counted;
+  const runs = await hoc.exportRuns(complete);
   const billed = runs.filter((run) => run.usage_source === 'provider');
   const sum = (values: (number | null)[]) => values.reduce<number>((total, value) => total + (value ?? 0), 0);
   t.equal(billed.length, ledger.entries.length);
@@ -306,15 +323,8 @@ t.test("records, Prometheus and the simulator's own ledger agree to the token an
   t.equal(sum(billed.map((run) => run.output_tokens)), sum(ledger.entries.map((entry) => entry.output_tokens)));
   const cost = billed.reduce((total, run) => total + BigInt(run.cost_nano_usd ?? '0'), 0n);
   t.equal(cost, ledger.entries.reduce((total, entry) => total + BigInt(entry.cost_nano_usd), 0n));
-  const metrics = await hoc.metrics();
-  const metric = (name: string, filter: RegExp = /./) =>
-    metrics
-      .split('\n')
-      .filter((line) => line.startsWith(`${name}{`) && filter.test(line))
-      .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   t.equal(metric('hoc_tokens_total', /direction="input"/), sum(billed.map((run) => run.input_tokens)));
   t.equal(metric('hoc_tokens_total', /direction="output"/), sum(billed.map((run) => run.output_tokens)));
   t.equal(metric('hoc_cost_nano_usd_total'), Number(cost));
-  t.equal(metric('hoc_runs_total'), sum(runs.map((run) => run.count)));
   t.equal(new Set(runs.map((run) => run.run_id)).size, runs.length, 'no run stands twice');
 });

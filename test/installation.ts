@@ -86,12 +86,12 @@ export async function startInstallation(input: {
   }
   const child = spawn(process.execPath, [bin, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const ready = await firstLine(child);
-  const { token } = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as { token: string };
+  const run = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as { console: string; admin: string; token: string };
   const hoc = (...rest: string[]) => runCommand([...rest, '--data', data], env);
   return {
     ...(JSON.parse(ready) as { pid: number; proxy: string; console: string; admin: string }),
     data,
-    token,
+    token: run.token,
     hoc,
     apply: async (yaml) => {
       const file = join(data, 'test.yaml');
@@ -101,15 +101,15 @@ export async function startInstallation(input: {
     exportRuns: async (complete) => {
       let runs: ExportedRun[] = [];
       await until(async () => {
-        const { stdout, code, stderr } = await hoc('runs', 'export', '--format', 'jsonl');
-        if (code !== 0) throw new Error(stderr);
-        const lines = stdout.split('\n').filter((line) => line !== '');
+        const answer = await fetch(`${run.console}/api/v1/runs/export`, { headers: { authorization: `Bearer ${run.token}` } });
+        if (answer.status !== 200) throw new Error(await answer.text());
+        const lines = (await answer.text()).split('\n').filter((line) => line !== '');
         runs = lines.map((line) => JSON.parse(line) as ExportedRun);
         return complete(runs);
       }, 'the runs to be on record');
       return runs;
     },
-    metrics: async () => (await fetch(`${(JSON.parse(ready) as { admin: string }).admin}/metrics`)).text(),
+    metrics: async () => (await fetch(`${run.admin}/metrics`)).text(),
     stop: () => stopChild(child),
   };
 }

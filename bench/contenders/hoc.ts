@@ -77,7 +77,7 @@ function readCpu(data: string): CpuUs {
 }
 
 /** The shipper measures its backlog once a second, so a figure younger than that may be from before the load. */
-const backlogAgeMs = 1500;
+const backlogAgeMs = 1100;
 
 async function awaitDrained(metrics: string, timeoutMs: number): Promise<void> {
   const deadlineMs = Date.now() + timeoutMs;

@@ -24,7 +24,7 @@ Examples:
   $ hoc apply -f - < hoc.yaml`;
 
 /** Adds `hoc apply`: brings control to what a configuration file says. */
-export function addApply(program: Command): void {
+export function addApply(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('apply')
     .description('Apply a configuration file, or show what it would change.')
@@ -37,11 +37,11 @@ export function addApply(program: Command): void {
       const flags = command.optsWithGlobals<ApplyFlags>();
       const text = readText(flags.file);
       const { resolveSecrets } = await import('../../console/contract/index.ts');
-      const result = await withControl(flags, process.env, (client) =>
+      const result = await withControl(flags, env, (client) =>
         client.apply({
           file: flags.file === '-' ? 'stdin' : flags.file,
           text,
-          secrets: resolveSecrets(text, process.env),
+          secrets: resolveSecrets(text, env),
           ...(flags.dryRun === true ? { dry_run: true } : {}),
           ...(flags.adopt === true ? { adopt: true } : {}),
         }),

@@ -9,7 +9,8 @@ Environment:
 Example:
   $ HOC_CONSOLE_LISTEN=0.0.0.0:7081 hoc control`;
 
-export function addControl(program: Command): void {
+/** Adds `hoc control`: the control plane as a process of its own. */
+export function addControl(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('control')
     .description('Run control (console API, snapshots, jobs).')
@@ -17,6 +18,8 @@ export function addControl(program: Command): void {
     .action(async () => {
       process.title = 'hoc control';
       const { runControl } = await import('../../console/main.ts');
-      await runControl(process.env);
+      await runControl(env);
+      // It resolves once everything is closed; the pipe on its standard input would keep the process alive.
+      process.exit(0);
     });
 }

@@ -17,7 +17,7 @@ Examples:
   $ hoc doctor --data /srv/hoc --json`;
 
 /** Adds `hoc doctor`: what is wrong with this installation, and what to do. */
-export function addDoctor(program: Command): void {
+export function addDoctor(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('doctor')
     .description('Examine this machine and a running HOC, and say what is wrong.')
@@ -26,14 +26,14 @@ export function addDoctor(program: Command): void {
     .action(async (_flags: DoctorFlags, command: Command) => {
       const flags = command.optsWithGlobals<DoctorFlags>();
       const { runDoctor } = await import('../../console/doctor/main.ts');
-      process.exitCode = await runDoctor({ env: doctorEnv(flags.data), json: flags.json === true });
+      process.exitCode = await runDoctor({ env: doctorEnv(flags.data, env), json: flags.json === true });
     });
 }
 
 /** The engines' and control's addresses of a one-machine installation in the form of the environment. */
-function doctorEnv(data: string | undefined): NodeJS.ProcessEnv {
+function doctorEnv(data: string | undefined, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const dir = data ?? (existsSync(join(defaultData, 'run.json')) ? defaultData : null);
-  if (dir === null) return process.env;
+  if (dir === null) return env;
   const { engines, console: url, token } = readRunFile(dir);
-  return { ...process.env, ...engines, HOC_DATA: dir, HOC_URL: url, HOC_CONTROL_URL: url, HOC_TOKEN: token };
+  return { ...env, ...engines, HOC_DATA: dir, HOC_URL: url, HOC_CONTROL_URL: url, HOC_TOKEN: token };
 }

@@ -28,7 +28,7 @@ Examples:
   $ hoc keys create --tenant acme --name batch --provider openai --actor service:batch --expires 2027-01-31`;
 
 /** Adds `hoc keys create | list | revoke`. */
-export function addKeys(program: Command): void {
+export function addKeys(program: Command, env: NodeJS.ProcessEnv): void {
   const keys = program.command('keys').description('Create, list and revoke the keys that callers use.');
   keys
     .command('create')
@@ -41,14 +41,14 @@ export function addKeys(program: Command): void {
     .option('--expires <instant>', 'e.g. 2027-01-31 or 2027-01-31T12:00:00Z')
     .option('-d, --data <dir>', 'data folder of a running "hoc start"')
     .addHelpText('after', createHelp)
-    .action(async (_flags: CreateFlags, command: Command) => createKey(command.optsWithGlobals<CreateFlags>()));
+    .action(async (_flags: CreateFlags, command: Command) => createKey(command.optsWithGlobals<CreateFlags>(), env));
   keys
     .command('list')
     .description('List keys; never their secrets.')
     .option('-t, --tenant <slug>', 'only those of this tenant')
     .option('-d, --data <dir>', 'data folder of a running "hoc start"')
     .addHelpText('after', '\nExamples:\n  $ hoc keys list\n  $ hoc keys list --tenant acme --json')
-    .action(async (_flags: KeysFlags, command: Command) => listKeys(command.optsWithGlobals<KeysFlags>()));
+    .action(async (_flags: KeysFlags, command: Command) => listKeys(command.optsWithGlobals<KeysFlags>(), env));
   keys
     .command('revoke')
     .description('Revoke a key by its public id; every proxy refuses it within a second.')
@@ -56,11 +56,11 @@ export function addKeys(program: Command): void {
     .option('-d, --data <dir>', 'data folder of a running "hoc start"')
     .addHelpText('after', '\nExample:\n  $ hoc keys revoke key_9f2c81d0a4b7')
     .action(async (id: string, _flags: KeysFlags, command: Command) =>
-      revokeKey(id, command.optsWithGlobals<KeysFlags>()),
+      revokeKey(id, command.optsWithGlobals<KeysFlags>(), env),
     );
 }
 
-async function createKey(flags: CreateFlags): Promise<void> {
+async function createKey(flags: CreateFlags, env: NodeJS.ProcessEnv): Promise<void> {
   const request: CreateKeyRequest = {
     tenant: flags.tenant,
     name: flags.name,
@@ -69,7 +69,7 @@ async function createKey(flags: CreateFlags): Promise<void> {
     ...(flags.actor === undefined ? {} : { actor: flags.actor }),
     ...(flags.expires === undefined ? {} : { expires: flags.expires }),
   };
-  const key = await withControl(flags, process.env, (client) => client.createKey(request));
+  const key = await withControl(flags, env, (client) => client.createKey(request));
   await (flags.json === true ? printJson(key) : print(formatCreated(key)));
 }
 
@@ -78,8 +78,8 @@ function formatCreated(key: CreatedKey): string {
   return `Key ${name} created, id ${key.id}.\n\n  ${key.secret}\n\nThis is shown once and cannot be shown again. Keep it like a password.\n`;
 }
 
-async function listKeys(flags: KeysFlags): Promise<void> {
-  const keys = await withControl(flags, process.env, (client) => client.listKeys(flags.tenant));
+async function listKeys(flags: KeysFlags, env: NodeJS.ProcessEnv): Promise<void> {
+  const keys = await withControl(flags, env, (client) => client.listKeys(flags.tenant));
   if (flags.json === true) return printJson(keys);
   if (keys.length === 0) return print('No keys. Create one with: hoc keys create --tenant <slug> --name <name>\n');
   const columns = ['ID', 'TENANT', 'NAME', 'STATE', 'PROVIDER', 'ACTOR', 'EXPIRES', 'OWNER'].map((title) => ({
@@ -93,8 +93,8 @@ function rowOf(key: KeySummary): (string | null)[] {
   return [key.id, key.tenant, key.name, key.state, key.provider ?? 'all', key.actor, expires, key.owner];
 }
 
-async function revokeKey(id: string, flags: KeysFlags): Promise<void> {
-  const key = await withControl(flags, process.env, (client) => client.revokeKey(id));
+async function revokeKey(id: string, flags: KeysFlags, env: NodeJS.ProcessEnv): Promise<void> {
+  const key = await withControl(flags, env, (client) => client.revokeKey(id));
   const name = neutraliseTerminal(`${key.tenant}/${key.name}`);
   await (flags.json === true ? printJson(key) : print(`Key ${name} (${key.id}) is ${key.state}.\n`));
 }

@@ -8,7 +8,8 @@ Environment:
 Example:
   $ hoc migrate`;
 
-export function addMigrate(program: Command): void {
+/** Adds `hoc migrate`: ends when both stores have this version's schema. */
+export function addMigrate(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('migrate')
     .description("Bring Postgres and ClickHouse to this version's schema, under a lock.")
@@ -16,6 +17,6 @@ export function addMigrate(program: Command): void {
     .action(async () => {
       process.title = 'hoc migrate';
       const { runMigrate } = await import('../../console/migrate/main.ts');
-      await runMigrate(process.env);
+      await runMigrate(env);
     });
 }

@@ -9,7 +9,8 @@ Environment:
 Example:
   $ HOC_PROXY_LISTEN=0.0.0.0:7080 hoc proxy`;
 
-export function addProxy(program: Command): void {
+/** Adds `hoc proxy`: one proxy as a process of its own. */
+export function addProxy(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('proxy')
     .description('Run one proxy (data plane): decides, forwards and records runs.')
@@ -17,6 +18,6 @@ export function addProxy(program: Command): void {
     .action(async () => {
       process.title = 'hoc proxy';
       const { runProxy } = await import('../../proxy/main.ts');
-      await runProxy(process.env);
+      await runProxy(env);
     });
 }

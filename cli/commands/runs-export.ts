@@ -17,7 +17,7 @@ Examples:
   $ hoc runs export --format csv > runs.csv`;
 
 /** Adds `hoc runs export`. */
-export function addRunsExport(runs: Command): void {
+export function addRunsExport(runs: Command, env: NodeJS.ProcessEnv): void {
   runs
     .command('export')
     .description('Write every run as JSON lines or CSV.')
@@ -26,7 +26,7 @@ export function addRunsExport(runs: Command): void {
     .addHelpText('after', help)
     .action(async (_flags: ExportFlags, command: Command) => {
       const flags = command.optsWithGlobals<ExportFlags>();
-      await withControl(flags, process.env, async (client) => {
+      await withControl(flags, env, async (client) => {
         if (flags.format === 'jsonl') {
           for await (const chunk of client.exportRuns()) await print(chunk);
         } else await exportCsv(client.exportRuns());

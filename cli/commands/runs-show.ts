@@ -11,7 +11,7 @@ interface ShowFlags {
 }
 
 /** Adds `hoc runs show`. */
-export function addRunsShow(runs: Command): void {
+export function addRunsShow(runs: Command, env: NodeJS.ProcessEnv): void {
   runs
     .command('show')
     .description('Show one run: what it was, what was decided and why, and its events.')
@@ -20,7 +20,7 @@ export function addRunsShow(runs: Command): void {
     .addHelpText('after', '\nExample:\n  $ hoc runs show 0192f0c1-2d3e-7abc-8def-0123456789ab')
     .action(async (id: string, _flags: ShowFlags, command: Command) => {
       const flags = command.optsWithGlobals<ShowFlags>();
-      const run = await withControl(flags, process.env, (client) => client.showRun(id));
+      const run = await withControl(flags, env, (client) => client.showRun(id));
       await (flags.json === true ? printJson(run) : print(formatRun(run)));
     });
 }

@@ -26,7 +26,7 @@ interface ListFlags {
 const statuses = ['running', 'succeeded', 'failed', 'blocked', 'truncated', 'cancelled', 'abandoned'];
 
 /** Adds `hoc runs list | show | export`. */
-export function addRuns(program: Command): void {
+export function addRuns(program: Command, env: NodeJS.ProcessEnv): void {
   const runs = program.command('runs').description('Look at runs.');
   runs
     .command('list')
@@ -53,13 +53,13 @@ export function addRuns(program: Command): void {
       'after',
       '\nExamples:\n  $ hoc runs list\n  $ hoc runs list --status blocked --limit 100\n  $ hoc runs list --json',
     )
-    .action(async (_flags: ListFlags, command: Command) => listRuns(command.optsWithGlobals<ListFlags>()));
-  addRunsShow(runs);
-  addRunsExport(runs);
+    .action(async (_flags: ListFlags, command: Command) => listRuns(command.optsWithGlobals<ListFlags>(), env));
+  addRunsShow(runs, env);
+  addRunsExport(runs, env);
 }
 
-async function listRuns(flags: ListFlags): Promise<void> {
-  const page = await withControl(flags, process.env, (client) => client.listRuns(queryOf(flags)));
+async function listRuns(flags: ListFlags, env: NodeJS.ProcessEnv): Promise<void> {
+  const page = await withControl(flags, env, (client) => client.listRuns(queryOf(flags)));
   if (flags.json === true) return printJson(page);
   if (page.runs.length === 0) return print('No runs yet. Send one through the proxy, or widen the filter.\n');
   const more = page.next === null ? '' : `\nMore with: --cursor ${page.next}\n`;

@@ -8,7 +8,8 @@ Environment:
 Example:
   $ HOC_PROXY_ID=proxy-1 hoc shipper`;
 
-export function addShipper(program: Command): void {
+/** Adds `hoc shipper`: the process beside a proxy that moves its spool. */
+export function addShipper(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('shipper')
     .description('Run the shipper beside a proxy: moves its spool into ClickHouse and settles reservations.')
@@ -16,6 +17,6 @@ export function addShipper(program: Command): void {
     .action(async () => {
       process.title = 'hoc shipper';
       const { runShipper } = await import('../../proxy/shipper/main.ts');
-      await runShipper(process.env);
+      await runShipper(env);
     });
 }

@@ -22,7 +22,7 @@ Examples:
   $ hoc start --config hoc.yaml --data /srv/hoc --proxy-port 8080 --json`;
 
 /** Adds `hoc start`: everything on one machine, until it is stopped. */
-export function addStart(program: Command): void {
+export function addStart(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('start')
     .description('Run all of HOC on this machine, with its engines.')
@@ -46,7 +46,7 @@ export function addStart(program: Command): void {
         proxyPort: flags.proxyPort ?? null,
         consolePort: flags.consolePort ?? null,
         adminPort: flags.adminPort ?? null,
-        env: process.env,
+        env: env,
         report: createStartReport(flags.json === true),
       });
     });

@@ -27,11 +27,12 @@ export interface AdminState {
 export function serveAdmin(listen: Listen, state: AdminState): Promise<Server> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?')[0];
-    if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'GET only\n');
-    if (path === '/livez') return send(response, 200, 'text/plain', 'ok\n');
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return send(response, { status: 405, type: 'text/plain', body: 'GET only\n' });
+    if (path === '/livez') return send(response, { status: 200, type: 'text/plain', body: 'ok\n' });
     if (path === '/readyz') return void sendReadiness(response, state);
     if (path === '/metrics') return void sendMetrics(response, state);
-    send(response, 404, 'text/plain', 'There is /metrics, /livez and /readyz.\n');
+    send(response, { status: 404, type: 'text/plain', body: 'There is /metrics, /livez and /readyz.\n' });
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -44,7 +45,7 @@ async function sendReadiness(response: ServerResponse, state: AdminState): Promi
   const ready = state.started() && processes.every((one) => one.ready);
   const alarms = state.alarms();
   const body = { ready, processes: Object.fromEntries(processes.map(({ name, ...rest }) => [name, rest])), alarms };
-  send(response, ready ? 200 : 503, 'application/json', `${JSON.stringify(body)}\n`);
+  send(response, { status: ready ? 200 : 503, type: 'application/json', body: `${JSON.stringify(body)}\n` });
 }
 
 async function readinessOf(child: SupervisedChild): Promise<{ name: string; ready: boolean; detail: string }> {
@@ -66,7 +67,7 @@ async function sendMetrics(response: ServerResponse, state: AdminState): Promise
   const children = state.children();
   const texts = await Promise.all(children.map(readMetrics));
   const all = [...texts.filter((one) => one !== null), ownMetrics(children, state.alarms().length)];
-  send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', joinMetrics(all));
+  send(response, { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: joinMetrics(all) });
 }
 
 async function readMetrics(child: SupervisedChild): Promise<ProcessMetrics | null> {
@@ -100,7 +101,7 @@ async function get(url: string): Promise<{ status: number; text: string } | null
   }
 }
 
-function send(response: ServerResponse, status: number, type: string, body: string): void {
+function send(response: ServerResponse, { status, type, body }: { status: number; type: string; body: string }): void {
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }

@@ -20,6 +20,8 @@ export interface Engines {
   urls: EngineUrls;
   /** Settles when Postgres and ClickHouse are ready: what migrations need. */
   stores: Promise<void>;
+  /** Settles when the Redis of the limits is ready: what the proxy needs. */
+  redis: Promise<void>;
   /** Settles when all are ready. */
   all: Promise<void>;
   /** Where PostgreSQL keeps its data; null when it is not ours. */
@@ -57,9 +59,9 @@ export function startEngines(settings: EngineSettings): Engines {
   const queue = wanted('QUEUE_REDIS_URL') ? startRedis(settings, 'queue') : Promise.resolve();
   const stores = Promise.all([clickhouse, postgres]).then(() => undefined);
   const all = Promise.all([stores, redis, queue]).then(() => undefined);
-  // The caller awaits both in turn; the first failure must not count as unhandled meanwhile.
-  for (const one of [stores, all]) one.catch(() => undefined);
-  return { urls, stores, all, postgresFolder: home?.folder ?? null };
+  // The caller awaits them in turn; the first failure must not count as unhandled meanwhile.
+  for (const one of [stores, redis, all]) one.catch(() => undefined);
+  return { urls, stores, redis, all, postgresFolder: home?.folder ?? null };
 }
 
 async function startPostgres(settings: EngineSettings, home: ReturnType<typeof placePostgres>): Promise<void> {

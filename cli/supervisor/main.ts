@@ -184,12 +184,14 @@ async function startSimulator(
   if (listen !== null && (await isPortFree(listen))) await fleet.start(describeSimulator(folder, listen, inherited));
 }
 
-/** Control needs migrated stores; proxy and shipper need the engines only, and wait for control by themselves. */
+/** Each starts as soon as what it needs is there: the proxy waits for control by itself, control for migrated stores. */
 async function startProcesses(fleet: Fleet, engines: Engines, processes: Processes): Promise<void> {
-  await engines.stores;
-  const migrated = fleet.runOnce('migrate', processes.migrate);
-  await Promise.all([migrated, engines.all]);
-  await Promise.all([fleet.start(processes.control), fleet.start(processes.proxy), fleet.start(processes.shipper)]);
+  const proxy = engines.redis.then(() => fleet.start(processes.proxy));
+  const migrated = engines.stores.then(() => fleet.runOnce('migrate', processes.migrate));
+  const rest = Promise.all([migrated, engines.all]).then(() =>
+    Promise.all([fleet.start(processes.control), fleet.start(processes.shipper)]),
+  );
+  await Promise.all([proxy, rest]);
 }
 
 /**

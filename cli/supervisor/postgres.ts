@@ -28,7 +28,7 @@ export function postgresUrl(settings: Pick<PostgresSettings, 'port' | 'password'
  * initdb said.
  */
 export async function preparePostgres(settings: PostgresSettings): Promise<void> {
-  const { home, password, env } = settings;
+  const { home, password } = settings;
   const data = join(home.folder, 'data');
   if (existsSync(data)) return removeStaleLock(data);
   const next = join(home.folder, 'data.next');
@@ -45,7 +45,7 @@ export async function preparePostgres(settings: PostgresSettings): Promise<void>
     `--username=${user}`,
   ];
   try {
-    await runAs(home, [join(bin, 'initdb'), '--pgdata', next, ...options], env);
+    await runAs(settings, [join(bin, 'initdb'), '--pgdata', next, ...options]);
     await runAs(
       home,
       [join(bin, 'postgres'), '--single', '-D', next, 'postgres'],
@@ -116,10 +116,10 @@ function removeStaleLock(data: string): void {
   if (!readCommand(pid).includes('postgres')) rmSync(file, { force: true });
 }
 
+/** Runs a PostgreSQL program as the right user; the kernel ends it with us. Rejects with what it said on stderr. */
 async function runAs(
-  home: PostgresHome,
+  { home, env }: Pick<PostgresSettings, 'home' | 'env'>,
   words: readonly string[],
-  env: Readonly<Record<string, string>>,
   input = '',
 ): Promise<void> {
   const prefix = home.asUser.length > 0 ? home.asUser : ['setpriv'];

@@ -93,6 +93,7 @@ export function describeSimulator(
   });
 }
 
+/** A listen address as `host:port`, an IPv6 host in brackets. */
 export function listenText({ host, port }: Listen): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

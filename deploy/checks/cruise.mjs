@@ -16,6 +16,8 @@ import { layerRules } from './layers.mjs';
  */
 export async function cruiseTree(base, folders = sourceFolders) {
   const present = folders.filter((folder) => existsSync(join(base, folder)));
+  // Listed first: a file that appears meanwhile is a matter of the next check.
+  const modules = listModules(base);
   const { options, ...ruleSet } = configuration;
   const { output } = await cruise(
     present,
@@ -30,8 +32,8 @@ export async function cruiseTree(base, folders = sourceFolders) {
       to: found.to,
       cycle: found.cycle?.map((step) => step.name) ?? [],
     })),
-    cruised: listModules(base).filter((path) => read.has(path)).length,
-    missed: listModules(base).filter((path) => !read.has(path)),
+    cruised: modules.filter((path) => read.has(path)).length,
+    missed: modules.filter((path) => !read.has(path)),
   };
 }
 

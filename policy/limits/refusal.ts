@@ -10,16 +10,16 @@ const longestModel = 80;
  * Says why a run did not fit under a limit, in the words and with the very reading that the console shows, and how long
  * to wait before another try can pass.
  *
- * `amount` is what the run would have taken. `retryAfterMs` is the reading's time to the next thing given back, and 0
- * where waiting cannot help because the amount alone is over the ceiling. Never throws.
+ * `amount` is what the run would have taken. `retryAfterMs` is the reading's time to the next thing given back, and
+ * null where waiting cannot help because the amount alone is over the ceiling. Never throws.
  */
 export function explainRefusal(
   limit: CompiledLimit,
   reading: Reading,
   amount: bigint,
-): { reason: string; retryAfterMs: number } {
+): { reason: string; retryAfterMs: number | null } {
   const says = limit.kind === 'money' ? explainMoney(limit, reading, amount) : explainCount(limit, reading);
-  const retryAfterMs = amount > limit.ceiling ? 0 : Math.max(1, reading.resetsInMs);
+  const retryAfterMs = amount > limit.ceiling ? null : Math.max(1, reading.resetsInMs);
   return { reason: `Blocked by limit ${limit.id}: ${says}.`, retryAfterMs };
 }
 

@@ -4,7 +4,7 @@ import { waitFor } from './delivery.ts';
 import type { ShipperClock, SpoolPosition, SpoolSource } from './ports.ts';
 
 const measureEveryMs = 1000;
-const drainLookEveryMs = 25;
+const drainLookEveryMs = 50;
 const restoreEveryRounds = 10;
 
 interface Positions {

@@ -21,7 +21,15 @@ import { createSealPost } from './control-client.ts';
 import { deliver } from './delivery.ts';
 import { createDepthGauge } from './depth.ts';
 import { createMetrics } from './metrics.ts';
-import type { InsertBatch, SealQueue, Settle, ShipperClock, ShipperTelemetry, SpoolSource, StateStore } from './ports.ts';
+import type {
+  InsertBatch,
+  SealQueue,
+  Settle,
+  ShipperClock,
+  ShipperTelemetry,
+  SpoolSource,
+  StateStore,
+} from './ports.ts';
 import { postQueuedSeals } from './seal-posting.ts';
 import { settleLeftovers } from './settlement.ts';
 import { Shipper } from './shipper.ts';
@@ -59,7 +67,16 @@ export async function runShipper(variables: NodeJS.ProcessEnv): Promise<void> {
     (level, fields, message) => log[level](fields, message),
   );
   const { insert } = clickHouse;
-  const shipper = new Shipper({ proxyId, books, source, seals, insert, clock, telemetry, limits: readLimits(environment) });
+  const shipper = new Shipper({
+    proxyId,
+    books,
+    source,
+    seals,
+    insert,
+    clock,
+    telemetry,
+    limits: readLimits(environment),
+  });
   const settling = { ledger: books.ledger, overEpoch: () => shipper.overEpoch, settle: redis.settle, clock, telemetry };
   const loops = keepRunning(telemetry, {
     ship: (signal) => shipper.run(signal),

@@ -207,12 +207,14 @@ t.test('killed at any point, it ships every record once and closes nothing twice
         }
         sink.before = () => undefined;
         sink.after = () => undefined;
-        const { books, stop } = await startShipper(dir, sink);
-        await until(
-          'the open run is closed',
-          () => books.ledger.openCount === 0 && books.state.pending === null && sink.records().length >= runs * 2 + 2,
-        );
-        await stop();
+        const last = await startShipper(dir, sink);
+        const isAllClosed = () => last.books.ledger.openCount === 0 && last.books.state.pending === null;
+        await until('the open run is closed', () => isAllClosed() && sink.records().length >= runs * 2 + 2);
+        await last.crash();
+        const after = await startShipper(dir, sink);
+        const startedAtMs = clock.nowMs();
+        await until('it had time to ask for the lock', () => clock.nowMs() > startedAtMs + 6000);
+        await after.stop();
         const own = sink.records().filter((row) => row.proxy_id === 'p');
         if (seqsOf(own).join() !== upTo(runs * 2 + 1).join()) throw new Error(`shipped ${seqsOf(own).join()}`);
         const recovered = sink.records().filter((row) => row.proxy_id === 'p.recovery');

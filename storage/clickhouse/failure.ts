@@ -18,8 +18,12 @@ function explain(address: string, cause: unknown): string {
     const advice = missingCodes.has(cause.code) ? 'run `hoc migrate`' : 'see its log for the reason';
     return `ClickHouse at ${address} refused the query with code ${cause.code} (${cause.type ?? 'unnamed'}): ${advice}.`;
   }
-  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? ` (${cause.code})` : '';
-  return `ClickHouse at ${address} does not answer${code}: check that it runs and that CLICKHOUSE_URL names it.`;
+  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
+  const timedOut = cause instanceof Error && /^Timeout error/.test(cause.message);
+  if (code === null && !timedOut) {
+    return `ClickHouse at ${address} gave no result that can be read: check that CLICKHOUSE_URL names a ClickHouse.`;
+  }
+  return `ClickHouse at ${address} does not answer (${code ?? 'timed out'}): check that it runs and that CLICKHOUSE_URL names it.`;
 }
 
 /** Runs a driver call and converts what it throws. */

@@ -1,16 +1,17 @@
 import { Readable } from 'node:stream';
+import { instant, nullable, text } from './codecs.ts';
 import type { ClickHouse } from './connection.ts';
 import { guard } from './failure.ts';
 import { RowBinaryWriter } from './row-binary.ts';
 import type { Batch, PayloadRow, RecordRow, RunVersionRow } from './rows.ts';
 import { runColumnNames, writeRun } from './run-columns.ts';
-import { instant, nullable, text } from './codecs.ts';
 
 const tokenText = /^[\w.:-]{1,200}$/;
 const word = nullable(text());
 
 const recordColumns = 'tenant, proxy_id, proxy_epoch, proxy_seq, kind, run_id, at_ms, raw, leaf_hash, batch_id';
-const payloadColumns = 'tenant, run_id, part, content_type, content_encoding, whole_bytes, stored_bytes, body, batch_id';
+const payloadColumns =
+  'tenant, run_id, part, content_type, content_encoding, whole_bytes, stored_bytes, body, batch_id';
 
 /**
  * Inserts a batch and resolves when ClickHouse has it on disk. Records come first and runs last, so that a run that can
@@ -23,8 +24,20 @@ const payloadColumns = 'tenant, run_id, part, content_type, content_encoding, wh
  */
 export async function insertBatch(ch: ClickHouse, batch: Batch): Promise<void> {
   if (!tokenText.test(batch.id)) throw new TypeError('A batch id has letters, digits, and _ . : - alone');
-  await insertRows(ch, { table: 'records', columns: recordColumns, batch: batch.id, rows: batch.records, write: writeRecord });
-  await insertRows(ch, { table: 'payloads', columns: payloadColumns, batch: batch.id, rows: batch.payloads, write: writePayload });
+  await insertRows(ch, {
+    table: 'records',
+    columns: recordColumns,
+    batch: batch.id,
+    rows: batch.records,
+    write: writeRecord,
+  });
+  await insertRows(ch, {
+    table: 'payloads',
+    columns: payloadColumns,
+    batch: batch.id,
+    rows: batch.payloads,
+    write: writePayload,
+  });
   const columns = `${runColumnNames.join(', ')}, batch_id`;
   await insertRows(ch, { table: 'runs', columns, batch: batch.id, rows: batch.runs, write: writeRunOfBatch });
 }

@@ -25,7 +25,9 @@ export async function migrateClickHouse(ch: ClickHouse): Promise<string[]> {
     const step = migrations.find((migration) => migration.id === id);
     for (const statement of step?.statements ?? []) await command(ch, statement);
     const query_params = { id };
-    await guard(ch, () => ch.client.command({ query: 'INSERT INTO hoc_migrations (id) SELECT {id:String}', query_params }));
+    await guard(ch, () =>
+      ch.client.command({ query: 'INSERT INTO hoc_migrations (id) SELECT {id:String}', query_params }),
+    );
     done.push(id);
   }
   return done;
@@ -36,7 +38,8 @@ export async function readPendingMigrations(ch: ClickHouse): Promise<string[]> {
   const [ledgers] = await selectRows(ch, {
     sql: "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'hoc_migrations'",
   });
-  const applied = Number(ledgers?.[0]) === 0 ? [] : await selectRows(ch, { sql: 'SELECT DISTINCT id FROM hoc_migrations' });
+  const applied =
+    Number(ledgers?.[0]) === 0 ? [] : await selectRows(ch, { sql: 'SELECT DISTINCT id FROM hoc_migrations' });
   const known = new Set(applied.map(([id]) => id));
   return migrations.map((migration) => migration.id).filter((id) => !known.has(id));
 }

@@ -62,7 +62,10 @@ export async function readRunsPage(
     size *= windowGrowth;
   }
   const page = found.slice(0, query.limit);
-  return { rows: await readRunsByIds(ch, scope, page), next: found.length > query.limit ? (page.at(-1) ?? null) : null };
+  return {
+    rows: await readRunsByIds(ch, scope, page),
+    next: found.length > query.limit ? (page.at(-1) ?? null) : null,
+  };
 }
 
 function idRange(from: string | null, below: string | null): string[] {
@@ -87,7 +90,10 @@ async function findWindowStart(
 }
 
 /** Conditions that hold for the version that stands: they are applied after FINAL. */
-function narrow(scope: TenantScope, query: RunsPageQuery): { conditions: string[]; parameters: Record<string, unknown> } {
+function narrow(
+  scope: TenantScope,
+  query: RunsPageQuery,
+): { conditions: string[]; parameters: Record<string, unknown> } {
   const scoped = scopeCondition(scope);
   const conditions = [scoped.condition];
   const parameters: Record<string, unknown> = { ...scoped.parameters };
@@ -95,7 +101,10 @@ function narrow(scope: TenantScope, query: RunsPageQuery): { conditions: string[
     const column = filterColumns.find((known) => known === name);
     if (column === undefined) {
       const expected = filterColumns.join(', ');
-      throw new HocError({ code: 'input_invalid', publicMessage: `Runs cannot be filtered by this field; use ${expected}` });
+      throw new HocError({
+        code: 'input_invalid',
+        publicMessage: `Runs cannot be filtered by this field; use ${expected}`,
+      });
     }
     if (value === undefined) continue;
     conditions.push(`${column} = {filter_${column}:String}`);

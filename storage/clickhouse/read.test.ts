@@ -37,14 +37,25 @@ await insertBatch(ch, { id: 'intents', records: [], runs: runs.map(testIntent), 
 await insertBatch(ch, { id: 'finishes', records: runs.slice(0, 50).map((run) => testRecord(run)), runs, payloads: [] });
 
 const newestFirst = (tenant: string | 'any', keep: (run: RunVersionRow) => boolean = () => true): string[] =>
-  runs.filter((run) => (tenant === 'any' || run.tenant === tenant) && keep(run)).map((run) => run.run_id).reverse();
+  runs
+    .filter((run) => (tenant === 'any' || run.tenant === tenant) && keep(run))
+    .map((run) => run.run_id)
+    .reverse();
 
 t.test('pages walk all runs once, newest first, and end', async (t) => {
-  for (const [scope, tenant] of [[all, 'any'], [acme, 'acme'], [other, 'other']] as const) {
+  for (const [scope, tenant] of [
+    [all, 'any'],
+    [acme, 'acme'],
+    [other, 'other'],
+  ] as const) {
     const seen: string[] = [];
     let cursor: string | null = null;
     do {
-      const page: Awaited<ReturnType<typeof readRunsPage>> = await readRunsPage(ch, scope, { limit: 900, cursor, filter: {} });
+      const page: Awaited<ReturnType<typeof readRunsPage>> = await readRunsPage(ch, scope, {
+        limit: 900,
+        cursor,
+        filter: {},
+      });
       seen.push(...page.rows.map((row) => row.run_id));
       cursor = page.next;
     } while (cursor !== null);
@@ -64,18 +75,27 @@ t.test('filters hold for the version that stands, and combine', async (t) => {
   const filter = { status: 'failed', model: 'claude' };
   const page = await readRunsPage(ch, acme, { limit: 30, cursor: null, filter });
   const wanted = newestFirst('acme', (run) => run.status === 'failed' && run.model === 'claude').slice(0, 30);
-  t.same(page.rows.map((row) => row.run_id), wanted);
+  t.same(
+    page.rows.map((row) => row.run_id),
+    wanted,
+  );
 });
 
 t.test('a single match far back is found', async (t) => {
   const page = await readRunsPage(ch, all, { limit: 10, cursor: null, filter: { session_id: 'needle' } });
-  t.same(page.rows.map((row) => row.run_id), [timedId(40)]);
+  t.same(
+    page.rows.map((row) => row.run_id),
+    [timedId(40)],
+  );
 });
 
 t.test('a time range keeps its start and not its end', async (t) => {
   const [fromMs, toMs] = [1_790_000_000_000 + 40 * 100, 1_790_000_000_000 + 40 * 110];
   const page = await readRunsPage(ch, all, { limit: 50, cursor: null, filter: {}, fromMs, toMs });
-  t.same(page.rows.map((row) => row.run_id), newestFirst('any').reverse().slice(100, 110).reverse());
+  t.same(
+    page.rows.map((row) => row.run_id),
+    newestFirst('any').reverse().slice(100, 110).reverse(),
+  );
 });
 
 t.test('an unknown filter is refused', async (t) => {
@@ -107,7 +127,10 @@ t.test('a run comes with its records, their exact bytes and events', async (t) =
     sql: 'SELECT stage, at_us, detail FROM events WHERE run_id = {id:String} ORDER BY position',
     parameters: { id: run.run_id },
   });
-  t.same(rows, run.events.map((event) => [event.stage, String(event.at_us), event.detail]));
+  t.same(
+    rows,
+    run.events.map((event) => [event.stage, String(event.at_us), event.detail]),
+  );
 });
 
 t.test('an export holds every run once, oldest first, and stops when its reader does', async (t) => {
@@ -130,20 +153,36 @@ t.test('sums are exact beyond 2^53 and count unknown costs apart', async (t) => 
   const cost = mine.reduce((sum, run) => sum + BigInt(run.cost_nano_usd ?? 0), 0n);
   t.ok(cost > BigInt(Number.MAX_SAFE_INTEGER));
   const unpriced = mine.filter((run) => run.cost_nano_usd === null).length;
-  t.match(sums, { tenant: 'acme', runs: mine.length, unpriced, inputTokens: mine.length * 10, outputTokens: mine.length * 20 });
+  t.match(sums, {
+    tenant: 'acme',
+    runs: mine.length,
+    unpriced,
+    inputTokens: mine.length * 10,
+    outputTokens: mine.length * 20,
+  });
   t.equal(sums?.costNanoUsd, cost);
-  t.same((await sumRuns(ch, all, range)).map((each) => each.tenant), [null, 'acme', 'other']);
+  t.same(
+    (await sumRuns(ch, all, range)).map((each) => each.tenant),
+    [null, 'acme', 'other'],
+  );
 });
 
 t.test('gaps of a sequence are found, over all tenants, and a repeated record is none', async (t) => {
   const sequence = [1, 2, 3, 3, 6, 7, 10].map((seq) =>
-    testRecord(testRun({ tenant: seq % 2 === 0 ? 'acme' : 'other' }), { proxy_id: 'proxy-gap', proxy_epoch: 4, proxy_seq: seq }),
+    testRecord(testRun({ tenant: seq % 2 === 0 ? 'acme' : 'other' }), {
+      proxy_id: 'proxy-gap',
+      proxy_epoch: 4,
+      proxy_seq: seq,
+    }),
   );
   const late = [3, 4].map((seq) => testRecord(testRun(), { proxy_id: 'proxy-gap', proxy_epoch: 5, proxy_seq: seq }));
   await insertBatch(ch, { id: 'gaps', records: [...sequence, ...late], runs: [], payloads: [] });
   const states = (await readSequenceGaps(ch)).filter((state) => state.proxyId === 'proxy-gap');
   t.match(states[0], { proxyEpoch: 4, firstSeq: 1, lastSeq: 10, records: 6 });
-  t.same(states[0]?.gaps, [{ from: 4, to: 5 }, { from: 8, to: 9 }]);
+  t.same(states[0]?.gaps, [
+    { from: 4, to: 5 },
+    { from: 8, to: 9 },
+  ]);
   t.same(states[1]?.gaps, [{ from: 1, to: 2 }], 'a sequence that does not begin at 1 lacks its beginning');
   t.equal(await readMaxSeq(ch, 'proxy-gap', 4), 10);
   t.equal(await readMaxSeq(ch, 'nobody', 1), 0);

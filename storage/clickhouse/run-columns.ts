@@ -1,7 +1,20 @@
 import type { RunEvent } from '../schema/run.ts';
 import type { Codec } from './codecs.ts';
-import { boolean, float64, instant, int64, money, nullable, tenantText, text, textMap, texts } from './codecs.ts';
-import { uint16, uint32, uint64 } from './codecs.ts';
+import {
+  boolean,
+  float64,
+  instant,
+  int64,
+  money,
+  nullable,
+  tenantText,
+  text,
+  textMap,
+  texts,
+  uint16,
+  uint32,
+  uint64,
+} from './codecs.ts';
 import type { RowBinaryWriter } from './row-binary.ts';
 import type { RunVersionRow } from './rows.ts';
 import type { SelectedRow } from './select.ts';

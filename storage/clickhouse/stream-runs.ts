@@ -55,6 +55,10 @@ async function readBounds(ch: ClickHouse, scope: TenantScope): Promise<string[]>
 /** How many runs there are, each once however many versions it has. Rejects with HocError `engine_unavailable`. */
 export async function countRuns(ch: ClickHouse, scope: TenantScope): Promise<number> {
   const { condition, parameters } = scopeCondition(scope);
-  const [row] = await selectRows(ch, { sql: `SELECT count() FROM runs FINAL WHERE ${condition}`, parameters, batch: true });
+  const [row] = await selectRows(ch, {
+    sql: `SELECT count() FROM runs FINAL WHERE ${condition}`,
+    parameters,
+    batch: true,
+  });
   return Number(row?.[0] ?? 0);
 }

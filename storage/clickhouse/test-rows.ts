@@ -99,7 +99,15 @@ export function testRun(set: Partial<RunVersionRow> = {}): RunVersionRow {
 
 /** The intent version of a run. For tests. */
 export function testIntent(run: RunVersionRow): RunVersionRow {
-  return { ...run, version: 1, status: 'running', outcome: null, cost_nano_usd: null, ended_at: null, latency_ms: null };
+  return {
+    ...run,
+    version: 1,
+    status: 'running',
+    outcome: null,
+    cost_nano_usd: null,
+    ended_at: null,
+    latency_ms: null,
+  };
 }
 
 /** A sealed record of a run. For tests. */

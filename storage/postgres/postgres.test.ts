@@ -10,7 +10,7 @@ import {
   readPendingMigrations,
   withMigrationLock,
 } from './index.ts';
-import { launchPostgres } from './launch.ts';
+import { launchPostgres } from './test-postgres.ts';
 
 const tenant: TenantRow = {
   slug: 'acme',

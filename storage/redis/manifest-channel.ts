@@ -1,13 +1,15 @@
 import type { Redis } from './connection.ts';
 
 const channel = 'hoc:manifest';
+const longestWaitMs = 1_000;
 
 export interface ManifestChannel {
   /** Announces a manifest by its id. Rejects while Redis is away: proxies then find it by polling. */
   publish(id: string): Promise<void>;
   /**
    * Calls `onId` for every announcement until the returned function is called. It uses a connection of its own, which is
-   * opened again for ever; what is announced while it is away is missed.
+   * opened again for ever; what is announced while it is away is missed. Resolves when it listens, or after a second
+   * while Redis is away: it listens then as soon as it can.
    */
   subscribe(onId: (id: string) => void): Promise<() => Promise<void>>;
 }
@@ -24,7 +26,17 @@ export function createManifestChannel(redis: Redis): ManifestChannel {
       // Reconnection is the answer to a broken connection; there is nobody to tell.
       subscriber.on('error', () => undefined);
       subscriber.on('message', (_channel, id) => onId(id));
-      await subscriber.subscribe(channel);
+      let timer: NodeJS.Timeout | undefined;
+      const longest = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, longestWaitMs);
+      });
+      // It is rejected only by the disconnection below: until then it is tried again with every connection.
+      const listening = subscriber.subscribe(channel).then(
+        () => undefined,
+        () => undefined,
+      );
+      await Promise.race([listening, longest]);
+      clearTimeout(timer);
       return async () => subscriber.disconnect();
     },
   };

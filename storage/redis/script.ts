@@ -27,23 +27,31 @@ export interface Script {
 
 /**
  * A Lua script called by its digest; the source is sent only to a Redis that does not know it. Rejects with the client's
- * error: `ReplyError` where Redis answered with one, others where no answer came.
+ * error: `ReplyError` where Redis answered with one, others where no answer came. The error does not hold the arguments
+ * (counter keys can name an actor).
  */
 export function createScript(redis: Redis, source: string): Script {
   const digest = createHash('sha1').update(source).digest('hex');
+  async function call(keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    try {
+      return await redis.evalsha(digest, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!readReplyError(error)?.startsWith('NOSCRIPT')) throw error;
+      return await redis.eval(source, keys.length, ...keys, ...args);
+    }
+  }
   return {
     async load() {
       await redis.script('LOAD', source);
     },
-    async run(keys, args) {
-      try {
-        return await redis.evalsha(digest, keys.length, ...keys, ...args);
-      } catch (error) {
-        if (!readReplyError(error)?.startsWith('NOSCRIPT')) throw error;
-        return await redis.eval(source, keys.length, ...keys, ...args);
-      }
-    },
+    run: (keys, args) => call(keys, args).catch((error: unknown) => Promise.reject(withoutArguments(error))),
   };
+}
+
+/** ioredis hangs the command, arguments and all, onto its errors. */
+function withoutArguments(error: unknown): unknown {
+  if (error instanceof Error && 'command' in error) delete error.command;
+  return error;
 }
 
 /** What Redis itself answered as an error, or null where the error is the client's and no answer came. */

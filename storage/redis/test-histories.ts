@@ -81,6 +81,7 @@ function settles(runId: fc.Arbitrary<string>, counter: fc.Arbitrary<Counter>): f
 const advance = fc.oneof(
   { arbitrary: fc.constant(0), weight: 3 },
   { arbitrary: fc.integer({ min: 1, max: 3_000 }), weight: 4 },
+  { arbitrary: fc.integer({ min: 50_000, max: 62_000 }), weight: 2 },
   fc.integer({ min: 0, max: 2 * minuteMs }),
   fc.integer({ min: 0, max: 2 * dayMs }),
   fc.integer({ min: 0, max: 70 * dayMs }),

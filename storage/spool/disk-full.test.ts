@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { HocError } from '../schema/errors.ts';
-import { openSpool, openSpoolReader } from './index.ts';
+import { keepBallast, openSpool, openSpoolReader, readIfPresent, saveAtomically } from './index.ts';
 
 const mountPoint = mkdtempSync(join(tmpdir(), 'hoc-full-'));
-const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', mountPoint]).status === 0;
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', mountPoint]).status === 0;
 t.teardown(() => {
   if (mounted) spawnSync('umount', ['-l', mountPoint]);
   rmSync(mountPoint, { recursive: true, force: true });
@@ -18,7 +18,7 @@ t.test(
   'a disk that is really full refuses, loses nothing acknowledged, and is found to work again',
   { skip },
   async (t) => {
-    writeFileSync(join(mountPoint, 'ballast'), Buffer.alloc(600 * 1024));
+    writeFileSync(join(mountPoint, 'ballast'), Buffer.alloc(1600 * 1024));
     const spool = await openSpool({ dir: mountPoint, proxyId: 'p', durability: 'process' });
     const head = Buffer.alloc(2000, 97);
     const appendNext = () => spool.append({ kind: 'record', seq: spool.nextSeq(), head, tail: Buffer.alloc(0) });
@@ -53,3 +53,20 @@ t.test(
     t.same(slice.findings, [], 'the write that failed left nothing behind');
   },
 );
+
+t.test('whoever makes room on a full disk has room for it', { skip }, async (t) => {
+  const ballast = await keepBallast(mountPoint);
+  for (const bytes of [64 * 1024, 4096]) {
+    for (let n = 0; ; n += 1) {
+      try {
+        writeFileSync(join(mountPoint, `fill-${bytes}-${n}`), Buffer.alloc(bytes));
+      } catch {
+        break;
+      }
+    }
+  }
+  const path = join(mountPoint, 'state');
+  await t.rejects(saveAtomically(path, 'x'.repeat(5000)), { code: 'ENOSPC' });
+  await ballast.withRoom(() => saveAtomically(path, 'x'.repeat(5000)));
+  t.equal((await readIfPresent(path))?.length, 5000);
+});

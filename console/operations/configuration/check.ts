@@ -40,12 +40,12 @@ export function checkConfiguration(input: {
   // What does not have its shape cannot be looked at more closely.
   if (found.length > 0) return { ok: false, findings: sort(found) };
   const configuration = source.value as ConfigurationFile;
-  checkUnique(configuration.tenants, ['tenants'], 'slug', report);
+  checkUnique(configuration.tenants, 'slug', { path: ['tenants'], report });
   configuration.tenants.forEach((tenant, index) => {
     checkTenant(tenant, ['tenants', index], report);
     for (const finding of askEngines(tenant, `tenants[${index}]`)) report(parsePath(finding.field), finding.message);
   });
-  checkSecrets(configuration, input.secrets, input.secretsMustExist, report);
+  checkSecrets(configuration, { values: input.secrets, mustExist: input.secretsMustExist }, report);
   return found.length > 0 ? { ok: false, findings: sort(found) } : { ok: true, configuration, source };
 }
 

@@ -21,11 +21,11 @@ export function checkTenant(tenant: TenantConfiguration, path: FieldPath, report
       '`redacted` needs detectors, which this version does not have; expected `full` or `metadata`',
     );
   }
-  checkUnique(tenant.subTenants ?? [], [...path, 'subTenants'], 'slug', report);
-  checkUnique(tenant.providers ?? [], [...path, 'providers'], 'slug', report);
-  checkUnique(tenant.keys ?? [], [...path, 'keys'], 'name', report);
-  checkUnique(tenant.policies ?? [], [...path, 'policies'], 'id', report);
-  checkUnique(tenant.limits ?? [], [...path, 'limits'], 'id', report);
+  checkUnique(tenant.subTenants ?? [], 'slug', { path: [...path, 'subTenants'], report });
+  checkUnique(tenant.providers ?? [], 'slug', { path: [...path, 'providers'], report });
+  checkUnique(tenant.keys ?? [], 'name', { path: [...path, 'keys'], report });
+  checkUnique(tenant.policies ?? [], 'id', { path: [...path, 'policies'], report });
+  checkUnique(tenant.limits ?? [], 'id', { path: [...path, 'limits'], report });
   checkTree(tenant, path, report);
   const known = { provider: new Set<string>(), subTenant: new Set<string>() };
   for (const { slug } of tenant.providers ?? []) known.provider.add(slug);
@@ -41,9 +41,8 @@ export function checkTenant(tenant: TenantConfiguration, path: FieldPath, report
 /** Reports every item of a list that has the same name as one before it. */
 export function checkUnique<Field extends string>(
   items: readonly Readonly<Record<Field, string>>[],
-  path: FieldPath,
   field: Field,
-  report: Report,
+  { path, report }: { path: FieldPath; report: Report },
 ): void {
   const seen = new Set<string>();
   items.forEach((item, index) => {
@@ -58,11 +57,15 @@ interface Place {
   report: Report;
 }
 
-function checkKnown(kind: 'provider' | 'subTenant', name: string | undefined, place: Place, field: FieldPath): void {
+function below(place: Place, field: string): Place {
+  return { ...place, path: [...place.path, field] };
+}
+
+function checkKnown(kind: 'provider' | 'subTenant', name: string | undefined, place: Place): void {
   if (name === undefined || place.known[kind].has(name)) return;
   const list = kind === 'provider' ? 'providers' : 'subTenants';
   place.report(
-    [...place.path, ...field],
+    [...place.path, kind],
     `\`${name}\` is not one of this tenant's ${list}; expected one that the file lists`,
   );
 }
@@ -111,8 +114,8 @@ function findUrlFault(text: string): string | null {
 }
 
 function checkKey(key: KeyConfiguration, place: Place): void {
-  checkKnown('provider', key.provider, place, ['provider']);
-  checkKnown('subTenant', key.subTenant, place, ['subTenant']);
+  checkKnown('provider', key.provider, place);
+  checkKnown('subTenant', key.subTenant, place);
   if (key.expires !== undefined && parseInstant(key.expires) === null) {
     place.report(
       [...place.path, 'expires'],
@@ -122,13 +125,13 @@ function checkKey(key: KeyConfiguration, place: Place): void {
 }
 
 function checkScope(policy: PolicyConfiguration, place: Place): void {
-  checkKnown('provider', policy.scope?.provider, place, ['scope', 'provider']);
-  checkKnown('subTenant', policy.scope?.subTenant, place, ['scope', 'subTenant']);
+  checkKnown('provider', policy.scope?.provider, below(place, 'scope'));
+  checkKnown('subTenant', policy.scope?.subTenant, below(place, 'scope'));
 }
 
 function checkLimit(limit: LimitConfiguration, place: Place): void {
-  checkKnown('provider', limit.match?.provider, place, ['match', 'provider']);
-  checkKnown('subTenant', limit.match?.subTenant, place, ['match', 'subTenant']);
+  checkKnown('provider', limit.match?.provider, below(place, 'match'));
+  checkKnown('subTenant', limit.match?.subTenant, below(place, 'match'));
   const wanted = limit.kind === 'money' ? 'ceilingUsd' : 'ceiling';
   const other = limit.kind === 'money' ? 'ceiling' : 'ceilingUsd';
   if (limit[wanted] === undefined)

@@ -11,17 +11,28 @@ export type Secrets = ReadonlyMap<string, string>;
  *
  * `mustExist` is false for a check away from the place of the secrets: then only those at hand are looked at.
  */
-export function checkSecrets(file: ConfigurationFile, secrets: Secrets, mustExist: boolean, report: Report): void {
+export function checkSecrets(
+  file: ConfigurationFile,
+  { values, mustExist }: { values: Secrets; mustExist: boolean },
+  report: Report,
+): void {
   const usedAt = new Map<string, string>();
   file.tenants.forEach((tenant, tenantIndex) => {
     tenant.providers?.forEach((provider, index) => {
       if (provider.credential === undefined || provider.credential === 'passthrough') return;
       const path = ['tenants', tenantIndex, 'providers', index, 'credential', 'env'];
-      checkValue({ name: provider.credential.env, secrets, mustExist, shortest: 1, path, report });
+      checkValue({ name: provider.credential.env, secrets: values, mustExist, shortest: 1, path, report });
     });
     tenant.keys?.forEach((key, index) => {
       const path = ['tenants', tenantIndex, 'keys', index, 'secretEnv'];
-      const value = checkValue({ name: key.secretEnv, secrets, mustExist, shortest: shortestSecret, path, report });
+      const value = checkValue({
+        name: key.secretEnv,
+        secrets: values,
+        mustExist,
+        shortest: shortestSecret,
+        path,
+        report,
+      });
       if (value === null) return;
       const before = usedAt.get(value);
       if (before !== undefined)

@@ -26,6 +26,13 @@ interface Schema {
   maximum?: number;
 }
 
+/** A value of the file with the schema it is held against. */
+interface Place {
+  schema: Schema;
+  value: unknown;
+  path: FieldPath;
+}
+
 const mostFaults = 200;
 const deepestFree = 64;
 
@@ -38,15 +45,17 @@ const loneSurrogate = /\p{Surrogate}/u;
  * repeat a value. A validator of its own because a person needs one sentence a mistake, not a trace of schema keywords.
  */
 export function checkShape(value: unknown): ShapeFault[] {
-  return checkValue(configurationSchema as unknown as Schema, value, []).slice(0, mostFaults);
+  return checkValue({ schema: configurationSchema as unknown as Schema, value, path: [] }).slice(0, mostFaults);
 }
 
 function fault(path: FieldPath, message: string): ShapeFault[] {
   return [{ path, message }];
 }
 
-function mismatch(schema: Schema, otherwise: string, value: unknown, path: FieldPath): ShapeFault[] {
-  return fault(path, `Expected ${schema.description ?? otherwise}, found ${describeType(value)}`);
+/** `Expected <what the schema says, or otherwise>, found <type of the value, or another value>`. */
+function mismatch({ schema, value, path }: Place, otherwise: string, isRightType = false): ShapeFault[] {
+  const found = isRightType ? 'another value' : describeType(value);
+  return fault(path, `Expected ${schema.description ?? otherwise}, found ${found}`);
 }
 
 function describeType(value: unknown): string {
@@ -59,21 +68,21 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function checkValue(schema: Schema, value: unknown, path: FieldPath): ShapeFault[] {
-  if (schema.anyOf !== undefined) return checkUnion(schema, schema.anyOf, value, path);
-  if (schema.type === 'object') return checkObject(schema, value, path);
-  if (schema.type === 'array') return checkList(schema, value, path);
-  if (schema.type === undefined) return checkFree(schema, value, path);
-  if (fitsScalar(schema, value)) return [];
-  if (!fitsType(schema, value)) return mismatch(schema, `a ${schema.type}`, value, path);
-  return fault(path, `Expected ${schema.description ?? `a ${schema.type}`}, found another value`);
+function checkValue(place: Place): ShapeFault[] {
+  const { schema, value } = place;
+  if (schema.anyOf !== undefined) return checkUnion(place, schema.anyOf);
+  if (schema.type === 'object') return checkObject(place);
+  if (schema.type === 'array') return checkList(place);
+  if (schema.type === undefined) return checkFree(place, 0);
+  return fitsScalar(schema, value) ? [] : mismatch(place, `a ${schema.type}`, fitsType(schema, value));
 }
 
 /** A part without a schema of its own still has to be something that canonical JSON can say. */
-function checkFree(schema: Schema, value: unknown, path: FieldPath, depth = 0): ShapeFault[] {
+function checkFree(place: Place, depth: number): ShapeFault[] {
+  const { schema, value, path } = place;
   const expected = schema.description ?? 'a value';
   if (depth > deepestFree) return fault(path, `Nested deeper than ${deepestFree} levels; expected ${expected}`);
-  if (value === undefined) return mismatch(schema, 'a value', value, path);
+  if (value === undefined) return mismatch(place, 'a value');
   if (typeof value === 'number' && !Number.isFinite(value)) {
     return fault(path, `Expected ${expected}, found a number without end`);
   }
@@ -81,7 +90,7 @@ function checkFree(schema: Schema, value: unknown, path: FieldPath, depth = 0): 
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([name, item]) => {
     if (loneSurrogate.test(name)) return fault(path, 'A name in here is not valid Unicode');
-    return checkFree(schema, item, [...path, Array.isArray(value) ? Number(name) : name], depth + 1);
+    return checkFree({ schema, value: item, path: [...path, Array.isArray(value) ? Number(name) : name] }, depth + 1);
   });
 }
 
@@ -100,17 +109,18 @@ function fitsScalar(schema: Schema, value: unknown): boolean {
 }
 
 /** A union is told apart by its constants: the one branch whose constant fields agree is the one that was meant. */
-function checkUnion(schema: Schema, branches: readonly Schema[], value: unknown, path: FieldPath): ShapeFault[] {
+function checkUnion(place: Place, branches: readonly Schema[]): ShapeFault[] {
+  const { value } = place;
   const objects = branches.filter((branch) => branch.type === 'object');
   const meant = isObject(value) ? objects.filter((branch) => constantsAgree(branch, value)) : [];
   const [only] = meant;
-  if (meant.length === 1 && only !== undefined) return checkObject(only, value, path);
+  if (meant.length === 1 && only !== undefined) return checkObject({ ...place, schema: only });
   const list = Array.isArray(value) ? branches.find((branch) => branch.type === 'array') : undefined;
-  if (list !== undefined) return checkList(list, value, path);
+  if (list !== undefined) return checkList({ ...place, schema: list });
   const scalars = branches.filter((branch) => branch.type !== 'object' && branch.type !== 'array');
   if (scalars.some((branch) => fitsScalar(branch, value))) return [];
-  if (!branches.some((branch) => fitsType(branch, value))) return mismatch(schema, 'another value', value, path);
-  return fault(path, `Expected ${schema.description ?? 'one of its forms'}, found another value`);
+  const isRightType = branches.some((branch) => fitsType(branch, value));
+  return mismatch(place, 'one of its forms', isRightType);
 }
 
 function constantsAgree(branch: Schema, value: Readonly<Record<string, unknown>>): boolean {
@@ -118,16 +128,19 @@ function constantsAgree(branch: Schema, value: Readonly<Record<string, unknown>>
   return constants.every(([name, property]) => value[name] === property.const);
 }
 
-function checkList(schema: Schema, value: unknown, path: FieldPath): ShapeFault[] {
-  if (!Array.isArray(value)) return mismatch(schema, 'a list', value, path);
+function checkList(place: Place): ShapeFault[] {
+  const { schema, value, path } = place;
+  if (!Array.isArray(value)) return mismatch(place, 'a list');
   if (value.length < (schema.minItems ?? 0)) return fault(path, 'Expected at least one item');
   if (value.length > (schema.maxItems ?? value.length)) return fault(path, `Expected at most ${schema.maxItems} items`);
   const { items } = schema;
-  return items === undefined ? [] : value.flatMap((item, index) => checkValue(items, item, [...path, index]));
+  if (items === undefined) return [];
+  return value.flatMap((item, index) => checkValue({ schema: items, value: item, path: [...path, index] }));
 }
 
-function checkObject(schema: Schema, value: unknown, path: FieldPath): ShapeFault[] {
-  if (!isObject(value)) return mismatch(schema, 'an object', value, path);
+function checkObject(place: Place): ShapeFault[] {
+  const { schema, value, path } = place;
+  if (!isObject(value)) return mismatch(place, 'an object');
   if (schema.patternProperties !== undefined) return checkRecord(schema.patternProperties, value, path);
   const properties = new Map(Object.entries(schema.properties ?? {}));
   const missing = (schema.required ?? []).filter((name) => !Object.hasOwn(value, name));
@@ -137,8 +150,10 @@ function checkObject(schema: Schema, value: unknown, path: FieldPath): ShapeFaul
   });
   const present = Object.entries(value).flatMap(([name, field]) => {
     const property = properties.get(name);
-    if (property !== undefined) return field === undefined ? [] : checkValue(property, field, [...path, name]);
-    return fault([...path, name], `Unknown field; expected one of: ${[...properties.keys()].join(', ')}`);
+    if (property === undefined) {
+      return fault([...path, name], `Unknown field; expected one of: ${[...properties.keys()].join(', ')}`);
+    }
+    return field === undefined ? [] : checkValue({ schema: property, value: field, path: [...path, name] });
   });
   return [...faults, ...present];
 }
@@ -150,7 +165,7 @@ function checkRecord(
 ): ShapeFault[] {
   return Object.entries(value).flatMap(([name, field]) => {
     const found = Object.entries(patterns).find(([pattern]) => new RegExp(pattern).test(name));
-    if (found !== undefined) return checkValue(found[1], field, [...path, name]);
-    return fault([...path, name], 'The name of this field is not allowed here');
+    if (found === undefined) return fault([...path, name], 'The name of this field is not allowed here');
+    return checkValue({ schema: found[1], value: field, path: [...path, name] });
   });
 }

@@ -69,7 +69,8 @@ export async function readQueryBody(message: IncomingMessage, encoding: string |
   const whole = Buffer.concat(chunks);
   if (encoding === null || whole.length === 0) return whole;
   const decode = decoders.get(encoding);
-  if (decode === undefined) throw new ClickHouseException(48, `Encoding ${encoding} is supported for INSERT data alone`);
+  if (decode === undefined)
+    throw new ClickHouseException(48, `Encoding ${encoding} is supported for INSERT data alone`);
   try {
     return await decode(whole, { maxOutputLength: longestQueryBytes });
   } catch (error) {
@@ -79,5 +80,8 @@ export async function readQueryBody(message: IncomingMessage, encoding: string |
 }
 
 function tooLong(): ClickHouseException {
-  return new ClickHouseException(191, `A query may have ${longestQueryBytes} bytes; send rows as the body of an INSERT`);
+  return new ClickHouseException(
+    191,
+    `A query may have ${longestQueryBytes} bytes; send rows as the body of an INSERT`,
+  );
 }

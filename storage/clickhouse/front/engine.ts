@@ -26,7 +26,11 @@ export interface EngineSlot {
 
 export interface Engine {
   /** Runs `job` on a free Session of the lane. When `cancel` aborts, the running query is killed in the engine. */
-  run<T>(lane: LaneName, signals: { left: AbortSignal; cancel: AbortSignal }, job: (slot: EngineSlot) => Promise<T>): Promise<T>;
+  run<T>(
+    lane: LaneName,
+    signals: { left: AbortSignal; cancel: AbortSignal },
+    job: (slot: EngineSlot) => Promise<T>,
+  ): Promise<T>;
   gates: Readonly<Record<LaneName, Gate>>;
   /** One trivial query outside every lane; throws when the engine no longer answers. */
   ping(): Promise<void>;
@@ -64,7 +68,11 @@ export function openEngine(input: { path: string; memoryBytes: number }): Engine
     const tag = `hoc-${lane}-${++opened}`;
     const share = { insert: 0, interactive: 4, batch: 2 }[lane];
     const queryMemoryBytes = share === 0 ? 0 : Math.floor(memoryBytes / share);
-    const base = baseSettings({ tag, maxExecutionSeconds: lane === 'interactive' ? interactiveSeconds : 0, queryMemoryBytes });
+    const base = baseSettings({
+      tag,
+      maxExecutionSeconds: lane === 'interactive' ? interactiveSeconds : 0,
+      queryMemoryBytes,
+    });
     const connectionArgs = [...base].map(([name, value]) => `--${name}=${value}`);
     return { session: new Session(path, { connectionArgs }), base, tag };
   };
@@ -78,9 +86,10 @@ export function openEngine(input: { path: string; memoryBytes: number }): Engine
     async run(lane, signals, job) {
       const leave = await gates[lane].enter(signals.left);
       try {
-        if (tainted.length >= mostTainted) throw new ClickHouseException(202, 'Too many SET, USE or TEMPORARY statements');
+        if (tainted.length >= mostTainted)
+          throw new ClickHouseException(202, 'Too many SET, USE or TEMPORARY statements');
         const held = idle[lane].pop() ?? open(lane);
-        const slot = createSlot(held);
+        const slot = createSlot(held, () => tainted.length < mostTainted);
         const reusable = await settle(slot, () => killing(anchor, held.tag, signals.cancel, () => job(slot)));
         if (reusable.clean) idle[lane].push(held);
         else tainted.push(held.session);
@@ -142,7 +151,7 @@ interface SlotState extends EngineSlot {
   restore(failed: boolean): Promise<boolean>;
 }
 
-function createSlot(held: Held): SlotState {
+function createSlot(held: Held, mayTaint: () => boolean): SlotState {
   const { session, base, tag } = held;
   let changed: ReadonlyMap<string, string> = new Map();
   let moved = false;
@@ -161,20 +170,25 @@ function createSlot(held: Held): SlotState {
     },
     async query(sql, format) {
       const result = await session.queryAsync(sql, { format });
-      return { bytes: result.bytes(), rows: result.rowsRead, bytesRead: result.bytesRead, elapsedSeconds: result.elapsed };
+      return {
+        bytes: result.bytes(),
+        rows: result.rowsRead,
+        bytesRead: result.bytesRead,
+        elapsedSeconds: result.elapsed,
+      };
     },
     async *stream(sql, format) {
       for await (const chunk of session.queryStream(sql, { format })) yield chunk.raw();
     },
     taint() {
+      if (!mayTaint()) throw new ClickHouseException(202, 'Too many SET, USE or TEMPORARY statements while others run');
       clean = false;
     },
     async restore(failed) {
       if (!clean || changed.has('readonly')) return false;
-      if (failed && !(await flushLeftovers(session))) return false;
       if (moved) await session.queryAsync('USE default', { format: 'Null' });
       if (changed.size > 0) await session.queryAsync(renderReset(changed, base), { format: 'Null' });
-      return true;
+      return !failed || flushLeftovers(session);
     },
   };
 }
@@ -185,7 +199,9 @@ function createSlot(held: Held): SlotState {
  */
 async function flushLeftovers(session: Session): Promise<boolean> {
   for (let attempt = 0; attempt < 2; attempt++) {
-    const result = await session.queryAsync('SELECT 1 SETTINGS readonly=0, max_execution_time=60', { format: 'TabSeparated' });
+    const result = await session.queryAsync('SELECT 1', {
+      format: 'TabSeparated',
+    });
     if (result.text() === '1\n') return true;
   }
   return false;

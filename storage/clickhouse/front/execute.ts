@@ -28,9 +28,16 @@ export interface Execution {
 
 /** Formats whose chunks are valid when joined. The engine's stream repeats heads and frames in all others. */
 const streamable = new Set(
-  ['JSONEachRow', 'JSONCompactEachRow', 'JSONStringsEachRow', 'JSONLines', 'NDJSON', 'TabSeparated', 'TSV', 'TabSeparatedRaw'].concat(
-    ['TSVRaw', 'CSV', 'RowBinary'],
-  ),
+  [
+    'JSONEachRow',
+    'JSONCompactEachRow',
+    'JSONStringsEachRow',
+    'JSONLines',
+    'NDJSON',
+    'TabSeparated',
+    'TSV',
+    'TabSeparatedRaw',
+  ].concat(['TSVRaw', 'CSV', 'RowBinary']),
 );
 const readVerbs = new Set(['SELECT', 'WITH', 'SHOW', 'DESCRIBE', 'DESC', 'EXPLAIN', 'EXISTS', 'CHECK', 'FROM']);
 const never = new AbortController().signal;

@@ -18,7 +18,8 @@ const longestQueue = 256;
  */
 export function pickLane(statement: Statement, settings: ReadonlyMap<string, string>): LaneName {
   if (statement.insert?.source === 'data' || statement.insert?.source === 'open') return 'insert';
-  if (statement.insert !== null || statement.verb === 'OPTIMIZE' || Number(settings.get('priority') ?? 0) > 0) return 'batch';
+  if (statement.insert !== null || statement.verb === 'OPTIMIZE' || Number(settings.get('priority') ?? 0) > 0)
+    return 'batch';
   return 'interactive';
 }
 

@@ -59,7 +59,8 @@ function skipBlank(sql: string, from: number): number {
   let at = from;
   while (at < sql.length) {
     if (space.test(sql.charAt(at))) at++;
-    else if (sql.startsWith('--', at) || sql.startsWith('# ', at) || sql.startsWith('#!', at)) at = after(sql, '\n', at);
+    else if (sql.startsWith('--', at) || sql.startsWith('# ', at) || sql.startsWith('#!', at))
+      at = after(sql, '\n', at);
     else if (sql.startsWith('/*', at)) at = after(sql, '*/', at + 2);
     else return at;
   }

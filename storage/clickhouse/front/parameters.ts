@@ -39,7 +39,10 @@ function renderValue(type: string, value: Uint8Array): string {
   if (nullable !== null && isNullMark(value)) return `_CAST(NULL, ${quoteText(type)})`;
   const inner = unwrap(nullable ?? type, 'LowCardinality') ?? nullable ?? type;
   if (/^Map\s*\(/i.test(inner)) {
-    throw new ClickHouseException(48, `Parameters of type ${inner} are not supported by the embedded engine; use arrays`);
+    throw new ClickHouseException(
+      48,
+      `Parameters of type ${inner} are not supported by the embedded engine; use arrays`,
+    );
   }
   const text = composite.test(inner) ? value : unescapeTsv(value);
   const literal = `'${escapeBytes(text)}'`;

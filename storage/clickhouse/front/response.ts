@@ -24,14 +24,21 @@ const contentTypes: readonly [RegExp, string][] = [
  * sent as the tagged block that official clients look for, and the connection is then broken, so that no caller can take
  * a cut answer for a whole one.
  */
-export async function sendAnswer(response: ServerResponse, request: FrontRequest, sent: { answer: Answer; format: string }): Promise<void> {
+export async function sendAnswer(
+  response: ServerResponse,
+  request: FrontRequest,
+  sent: { answer: Answer; format: string },
+): Promise<void> {
   const { answer, format } = sent;
   const tag = randomBytes(8).toString('hex');
   response.statusCode = 200;
   setCommonHeaders(response, request);
   response.setHeader('X-ClickHouse-Format', format);
   response.setHeader('X-ClickHouse-Exception-Tag', tag);
-  response.setHeader('Content-Type', contentTypes.find(([name]) => name.test(format))?.[1] ?? 'application/octet-stream');
+  response.setHeader(
+    'Content-Type',
+    contentTypes.find(([name]) => name.test(format))?.[1] ?? 'application/octet-stream',
+  );
   const body = answer.kind === 'whole' ? answer.answer : null;
   response.setHeader('X-ClickHouse-Summary', summarise(body, answer.kind === 'whole' && answer.written));
   if (request.compress !== null) response.setHeader('Content-Encoding', request.compress);
@@ -51,7 +58,11 @@ export async function sendAnswer(response: ServerResponse, request: FrontRequest
 }
 
 /** Sends an error as ClickHouse does, or breaks the connection where the answer has already begun. */
-export function sendException(response: ServerResponse, request: FrontRequest | null, error: ClickHouseException): void {
+export function sendException(
+  response: ServerResponse,
+  request: FrontRequest | null,
+  error: ClickHouseException,
+): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
@@ -97,7 +108,8 @@ interface Sink {
 }
 
 function openSink(response: ServerResponse, request: FrontRequest): Sink {
-  const codec = request.compress === 'gzip' ? createGzip({ level: 1 }) : request.compress === 'deflate' ? createDeflate() : null;
+  const codec =
+    request.compress === 'gzip' ? createGzip({ level: 1 }) : request.compress === 'deflate' ? createDeflate() : null;
   codec?.pipe(response);
   const target = codec ?? response;
   const gone = new Promise<never>((_, reject) => {

@@ -26,13 +26,16 @@ export interface Front {
   stop(graceMs: number): Promise<void>;
 }
 
+/** ClickHouse's own limit for a URL, which carries query and parameters; Node's default would refuse a page of 400 ids. */
+const longestUrlBytes = 1024 * 1024;
 /** The engine aborts the whole process's work with this code after a fatal error inside it. */
 const abortedCode = 236;
 
 /** An HTTP server that speaks ClickHouse's interface: `/ping`, and queries on `/`. */
 export function createFront(parts: FrontParts): Front {
   const running = new Map<Promise<void>, AbortController>();
-  const server = createServer({ keepAliveTimeout: 30_000, requestTimeout: 600_000 }, (message, response) => {
+  const limits = { keepAliveTimeout: 30_000, requestTimeout: 600_000, maxHeaderSize: longestUrlBytes };
+  const server = createServer(limits, (message, response) => {
     const left = new AbortController();
     response.once('close', () => {
       if (!response.writableFinished) left.abort();
@@ -92,7 +95,7 @@ async function handle(parts: FrontParts, exchange: Exchange): Promise<void> {
     parts.metrics.observe(lane, 'error', (performance.now() - started) / 1000);
     refuseRest(message, response);
     sendException(response, request, exception);
-    if (exception.exceptionCode === abortedCode) parts.onFatal(abortedCode);
+    if (exception.exceptionCode === abortedCode && /shutting down/.test(exception.text)) parts.onFatal(abortedCode);
   }
 }
 

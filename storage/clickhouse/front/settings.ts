@@ -62,10 +62,14 @@ export function pickSettings(url: ReadonlyMap<string, string>): Map<string, stri
       throw new ClickHouseException(48, `Parameter ${name} is not supported by the embedded engine`);
     }
     if ((name === 'decompress' || name === 'compress') && value !== '0' && value !== '') {
-      throw new ClickHouseException(48, `Parameter ${name} is not supported by the embedded engine; use gzip encodings`);
+      throw new ClickHouseException(
+        48,
+        `Parameter ${name} is not supported by the embedded engine; use gzip encodings`,
+      );
     }
     if (httpOnly.has(name)) continue;
-    if (!settingName.test(name)) throw new ClickHouseException(115, 'Unknown setting: a name has letters, digits and _');
+    if (!settingName.test(name))
+      throw new ClickHouseException(115, 'Unknown setting: a name has letters, digits and _');
     settings.set(name, value);
   }
   return settings;
