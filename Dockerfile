@@ -4,7 +4,8 @@
 FROM node:20-bookworm-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
-RUN npm ci --include=dev --no-audit --no-fund
+COPY deploy/setup deploy/setup
+RUN node deploy/setup/install.mjs
 COPY . .
 RUN node deploy/setup/build.mjs && npm prune --omit=dev --no-audit --no-fund
 

@@ -50,10 +50,10 @@ const starters: Record<ContenderName, (context: ContenderContext) => Promise<Con
 /** The judged scenario has the longest rounds; in a quick run the others give no more than a first figure. */
 function paceOf(options: BenchOptions, scenario: string): Pace {
   const judged = scenario === 'json-2k-32conn';
-  const full: Pace = { rounds: 5, seconds: 5, warmUpSeconds: 3 };
+  const full: Pace = { rounds: 5, seconds: 5, warmUpSeconds: 12, warmUpRequests: 20_000 };
   const quick: Pace = judged
-    ? { rounds: 3, seconds: 1.5, warmUpSeconds: 1 }
-    : { rounds: 2, seconds: 1, warmUpSeconds: 0.5 };
+    ? { rounds: 3, seconds: 1.5, warmUpSeconds: 4, warmUpRequests: 5000 }
+    : { rounds: 2, seconds: 0.8, warmUpSeconds: 0.5, warmUpRequests: 1000 };
   const usual = options.quick ? quick : full;
   return { ...usual, rounds: options.rounds ?? usual.rounds, seconds: options.seconds ?? usual.seconds };
 }
@@ -73,17 +73,16 @@ async function startAll(options: BenchOptions, folder: string, report: BenchRepo
     const load = await startChild({ program: node, args: [script('load')], speaks: false });
     started.unshift(load);
     const contenders: Contender[] = [];
-    for (const name of options.contenders) {
+    const startOne = async (name: ContenderName): Promise<Contender | Absent> => {
       const own = join(folder, name);
       mkdirSync(own);
-      const context = { upstream: String(upstream.ready.url), folder: own, env: process.env };
-      const contender = await starters[name](context);
-      if ('absent' in contender) {
-        report.absent[name] = contender.absent;
-        continue;
-      }
-      started.unshift(contender);
-      contenders.push(contender);
+      const contender = await starters[name]({ upstream: String(upstream.ready.url), folder: own, env: process.env });
+      if (!('absent' in contender)) started.unshift(contender);
+      return contender;
+    };
+    for (const contender of await Promise.all(options.contenders.map(startOne))) {
+      if ('absent' in contender) report.absent[contender.name] = contender.absent;
+      else contenders.push(contender);
     }
     return { contenders, hoc: contenders.find(isHoc) ?? null, load, stop };
   } catch (error) {

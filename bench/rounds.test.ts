@@ -11,7 +11,7 @@ import { runRounds } from './rounds.ts';
 import type { Scenario } from './scenarios.ts';
 
 const scenario: Scenario = { name: 'test', about: 'a test', connections: 1, body: '{}' };
-const pace = { rounds: 3, seconds: 1, warmUpSeconds: 1 };
+const pace = { rounds: 3, seconds: 1, warmUpSeconds: 1, warmUpRequests: 10 };
 const peer = (name: Contender['name'], url = `http://${name}`): Contender => ({
   name,
   url,

@@ -7,7 +7,9 @@ import type { Scenario } from './scenarios.ts';
 export interface Pace {
   rounds: number;
   seconds: number;
+  /** A warm-up ends after this long, or after `warmUpRequests`: just-in-time compilers count calls, not seconds. */
   warmUpSeconds: number;
+  warmUpRequests: number;
 }
 
 /** What the rounds of one scenario came to, before medians. */
@@ -44,12 +46,16 @@ export async function runRounds(input: RoundsInput): Promise<Rounds> {
   const ledger = await openLedger(input.hoc);
   const random = createRandom(input.seed);
   for (const contender of contenders) {
-    await ledger.turn(contender, () => runTurn(input, contender, pace.warmUpSeconds));
+    await ledger.turn(contender, () =>
+      runTurn(input, contender, { seconds: pace.warmUpSeconds, enough: pace.warmUpRequests }),
+    );
   }
   ledger.startCpu();
   for (let round = 1; round <= pace.rounds; round += 1) {
     for (const contender of shuffle(contenders, random)) {
-      const result = await ledger.turn(contender, () => runTurn(input, contender, pace.seconds));
+      const result = await ledger.turn(contender, () =>
+        runTurn(input, contender, { seconds: pace.seconds, enough: null }),
+      );
       results.get(contender.name)?.push(result);
       say(`${input.scenario.name} round ${round}/${pace.rounds} ${contender.name}: ${describe(result)}`);
     }
@@ -67,13 +73,17 @@ export function requestHeaders(contender: Contender): Record<string, string> {
   return { 'content-type': 'application/json', authorization: 'Bearer sk-bench', ...contender.headers };
 }
 
-async function runTurn({ scenario, load }: RoundsInput, contender: Contender, seconds: number): Promise<LoadResult> {
+async function runTurn(
+  { scenario, load }: RoundsInput,
+  contender: Contender,
+  length: Pick<LoadJob, 'seconds' | 'enough'>,
+): Promise<LoadResult> {
   const job: LoadJob = {
     url: contender.url,
     headers: requestHeaders(contender),
     body: scenario.body,
     connections: scenario.connections,
-    seconds,
+    ...length,
   };
   return JSON.parse(await load.ask(JSON.stringify(job))) as LoadResult;
 }

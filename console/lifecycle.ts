@@ -3,8 +3,24 @@ import type { FastifyInstance } from 'fastify';
 import { HocError } from '../storage/schema/errors.ts';
 import type { Environment } from './environment.ts';
 
-/** Makes a server listen and returns its real address as a URL. */
-export async function listen(server: FastifyInstance, address: { host: string; port: number }): Promise<string> {
+/**
+ * Makes servers listen and returns their real addresses as URLs, in order. Where one cannot, those before it are closed
+ * and the error says why.
+ */
+export async function listenAll(
+  servers: readonly (readonly [FastifyInstance, { host: string; port: number }])[],
+): Promise<string[]> {
+  const urls: string[] = [];
+  try {
+    for (const [server, address] of servers) urls.push(await listen(server, address));
+    return urls;
+  } catch (error) {
+    await Promise.all(servers.slice(0, urls.length).map(([server]) => server.close()));
+    throw error;
+  }
+}
+
+async function listen(server: FastifyInstance, address: { host: string; port: number }): Promise<string> {
   await server.listen(address);
   const { address: host, port, family } = server.server.address() as AddressInfo;
   return `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`;
@@ -22,12 +38,18 @@ export async function withTimeout(work: Promise<void>, timeoutMs: number, messag
 
 /** Resolves when the process is asked to end: by signal, or by its parent's pipe where it was given one. */
 export function waitForEnd(env: Environment): Promise<void> {
+  const hasParent = env.HOC_PARENT_PIPE === '1';
   return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve());
-    process.once('SIGINT', () => resolve());
-    if (env.HOC_PARENT_PIPE !== '1') return;
-    process.stdin.once('end', () => resolve());
-    process.stdin.once('close', () => resolve());
+    const end = (): void => {
+      // An open pipe would keep the process alive after everything else has ended.
+      if (hasParent) process.stdin.destroy();
+      resolve();
+    };
+    process.once('SIGTERM', end);
+    process.once('SIGINT', end);
+    if (!hasParent) return;
+    process.stdin.once('end', end);
+    process.stdin.once('close', end);
     process.stdin.resume();
   });
 }

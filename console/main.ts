@@ -25,8 +25,8 @@ import { openSecret, readMasterKey, readNodePublicKey, sealSecret, sealToNode } 
 import { type Environment, parseListen, readVariable, requireVariables } from './environment.ts';
 import { controlQueue, createHandlers } from './jobs/index.ts';
 import { keepSchedule } from './jobs/schedule.ts';
-import { listen, waitForEnd, withTimeout } from './lifecycle.ts';
-import { createMetrics } from './metrics.ts';
+import { listenAll, waitForEnd, withTimeout } from './lifecycle.ts';
+import { type ControlMetrics, createMetrics } from './metrics.ts';
 import type { ControlContext } from './operations/context.ts';
 import type { DiagnosisPort } from './operations/diagnose.ts';
 import { prepareControl } from './operations/snapshot/prepare.ts';
@@ -51,19 +51,35 @@ const readyTimeoutMs = 2_000;
 
 type Settings = Record<(typeof needed)[number], string>;
 type Log = FastifyBaseLogger;
-type Engines = ReturnType<typeof openEngines>;
+type Drivers = ReturnType<typeof openDrivers>;
 
-/** Joins drivers to the ports of the operations. */
-function openEngines(settings: Settings, log: Log) {
+function openDrivers(settings: Settings, log: Log) {
   const onError = (engine: string) => (error: Error) => log.warn({ err: error, engine }, 'an engine connection failed');
   const db = connectPostgres(settings.DATABASE_URL, { onError: onError('postgres') });
   const redis = connectRedis(settings.REDIS_URL, { name: 'hoc-control', onError: onError('redis') });
   const clickhouse = connectClickHouse(settings.CLICKHOUSE_URL);
-  const queue = createQueue({ url: settings.QUEUE_REDIS_URL, name: controlQueue, onError: onError('queue') });
-  const metrics = createMetrics();
+  const onQueueError = onError('queue');
+  const queue = createQueue({ url: settings.QUEUE_REDIS_URL, name: controlQueue, onError: onQueueError });
   const store = createControlStore(db);
+  const close = async (): Promise<void> => {
+    await queue.close();
+    redis.disconnect();
+    await clickhouse.close();
+    await store.close();
+  };
+  return { db, store, redis, clickhouse, queue, onQueueError, close };
+}
+
+/** Joins drivers to the ports of the operations. */
+function createContext(
+  settings: Settings,
+  drivers: Drivers,
+  telemetry: Pick<ControlContext, 'metrics' | 'log'>,
+): ControlContext {
+  const { store, redis, clickhouse, queue } = drivers;
   const masterKey = readMasterKey(settings.HOC_MASTER_KEY);
-  const context: ControlContext = {
+  return {
+    ...telemetry,
     store,
     vault: {
       seal: (bound, secret) => sealSecret(masterKey, bound, secret),
@@ -76,48 +92,29 @@ function openEngines(settings: Settings, log: Log) {
       writeIfAbsent: async (tenant, epoch) => void (await writeEpochIfAbsent(redis, tenant, epoch)),
       read: (tenant) => readEpoch(redis, tenant),
     },
-    live: {
-      read: async () =>
-        (await readLive(redis)).map((state) => ({
-          proxyId: state.proxy_id,
-          manifestId: state.manifest_id,
-          atMs: state.at_ms,
-        })),
-    },
+    live: { read: () => readLive(redis) },
     jobs: queue,
     runs: {
       readPage: (scope, query) => readRunsPage(clickhouse, scope, query),
       read: (scope, runId) => readRun(clickhouse, scope, runId),
       stream: (scope) => streamRuns(clickhouse, scope),
     },
-    metrics,
-    log,
     hashKey: createKeyHasher(settings.HOC_KEY_HASH_SECRET),
     snapshotKey: readSnapshotKey(settings.HOC_SNAPSHOT_KEY),
     now: Date.now,
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
   };
-  const diagnosis: DiagnosisPort = {
+}
+
+function createDiagnosis({ db, redis, clickhouse, queue }: Drivers): DiagnosisPort {
+  return {
     pingRedis: async () => void (await redis.ping()),
     pingQueue: () => queue.ping(),
     pingClickHouse: () => pingClickHouse(clickhouse),
     pendingMigrations: () => readPendingMigrations(db),
     pendingClickHouseMigrations: () => readPendingClickHouseMigrations(clickhouse),
-    sequenceGaps: async () =>
-      (await readSequenceGaps(clickhouse))
-        .filter((state) => state.gaps.length > 0)
-        .map(
-          (state) =>
-            `${state.proxyId} epoch ${state.proxyEpoch}: ${state.gaps.map((gap) => `${gap.from}-${gap.to}`).join(', ')}`,
-        ),
+    sequences: () => readSequenceGaps(clickhouse),
   };
-  const close = async (): Promise<void> => {
-    await queue.close();
-    redis.disconnect();
-    await clickhouse.close();
-    await store.close();
-  };
-  return { context, diagnosis, metrics, queue, close, onQueueError: onError('queue') };
 }
 
 /** A running control process. */
@@ -128,33 +125,44 @@ export interface RunningControl {
   stop(): Promise<void>;
 }
 
-async function serve(settings: Settings, env: Environment, log: Log, engines: Engines): Promise<RunningControl> {
-  const { context, metrics, diagnosis, queue } = engines;
+interface Parts {
+  settings: Settings;
+  env: Environment;
+  log: Log;
+  drivers: Drivers;
+  context: ControlContext;
+  metrics: ControlMetrics;
+  diagnosis: DiagnosisPort;
+}
+
+async function serve(parts: Parts): Promise<RunningControl> {
+  const { settings, env, log, drivers, context, metrics, diagnosis } = parts;
   const tokens = { node: readVariable(env, 'HOC_NODE_TOKEN'), bootstrap: readVariable(env, 'HOC_BOOTSTRAP_TOKEN') };
   const server = await createServer({ context, diagnosis, tokens, log, onAnswer: metrics.answered });
   const checkReady = () => withTimeout(context.store.ping(), readyTimeoutMs, 'PostgreSQL does not answer');
   const admin = createAdminServer({ metrics, checkReady });
+  const urls = await listenAll([
+    [server, parseListen('HOC_CONSOLE_LISTEN', settings.HOC_CONSOLE_LISTEN)],
+    [admin, parseListen('HOC_ADMIN_LISTEN', settings.HOC_ADMIN_LISTEN)],
+  ]);
   const worker = createWorker({
     url: settings.QUEUE_REDIS_URL,
     name: controlQueue,
     handlers: createHandlers(context),
-    onError: engines.onQueueError,
+    onError: drivers.onQueueError,
     onFailed: (job, error) => log.warn({ err: error, job: job.name, attempt: job.attempt }, 'a job failed'),
   });
-  const endSchedule = keepSchedule(queue, log);
-  return {
-    console: await listen(server, parseListen('HOC_CONSOLE_LISTEN', settings.HOC_CONSOLE_LISTEN)),
-    admin: await listen(admin, parseListen('HOC_ADMIN_LISTEN', settings.HOC_ADMIN_LISTEN)),
-    stop: async () => {
-      endSchedule();
-      const cut = setTimeout(() => server.server.closeAllConnections(), drainMs);
-      await server.close();
-      clearTimeout(cut);
-      await worker.close();
-      await admin.close();
-      await engines.close();
-    },
+  const endSchedule = keepSchedule(drivers.queue, log);
+  const stop = async (): Promise<void> => {
+    endSchedule();
+    const cut = setTimeout(() => server.server.closeAllConnections(), drainMs);
+    await server.close();
+    clearTimeout(cut);
+    await worker.close();
+    await admin.close();
+    await drivers.close();
   };
+  return { console: urls[0] ?? '', admin: urls[1] ?? '', stop };
 }
 
 /**
@@ -167,17 +175,20 @@ export async function startControl(env: Environment): Promise<RunningControl> {
     { name: 'control', level: env.HOC_LOG_LEVEL ?? 'info' },
     pino.destination({ dest: 2, sync: true }),
   );
-  const engines = openEngines(settings, log);
+  const drivers = openDrivers(settings, log);
   try {
-    const pending = await engines.diagnosis.pendingMigrations();
+    const metrics = createMetrics();
+    const context = createContext(settings, drivers, { metrics, log });
+    const diagnosis = createDiagnosis(drivers);
+    const pending = await diagnosis.pendingMigrations();
     if (pending.length > 0) {
       const publicMessage = `Migrations have not run, use hoc migrate: ${pending.join(', ')}`;
       throw new HocError({ code: 'not_ready', publicMessage });
     }
-    await prepareControl(engines.context, { serviceToken: readVariable(env, 'HOC_SERVICE_TOKEN') });
-    return await serve(settings, env, log, engines);
+    await prepareControl(context, { serviceToken: readVariable(env, 'HOC_SERVICE_TOKEN') });
+    return await serve({ settings, env, log, drivers, context, metrics, diagnosis });
   } catch (error) {
-    await engines.close();
+    await drivers.close();
     throw error;
   }
 }
@@ -187,8 +198,8 @@ export async function startControl(env: Environment): Promise<RunningControl> {
  * Prints one JSON line when it is ready.
  */
 export async function runControl(env: Environment): Promise<void> {
-  const ended = waitForEnd(env);
   const control = await startControl(env);
+  const ended = waitForEnd(env);
   const ready = { ready: true, process: 'control', listen: { console: control.console, admin: control.admin } };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
   await ended;

@@ -30,7 +30,7 @@ const diagnosis: DiagnosisPort = {
   },
   pendingMigrations: fine,
   pendingClickHouseMigrations: fine,
-  sequenceGaps: fine,
+  sequences: async () => [],
 };
 await prepareControl(control.context, { serviceToken: tokens.service });
 const server = await createServer({

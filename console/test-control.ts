@@ -8,10 +8,10 @@ import {
 } from '../storage/postgres/index.ts';
 import { launchPostgres } from '../storage/postgres/test-postgres.ts';
 import type { Principal } from '../storage/schema/control.ts';
+import type { LiveState } from '../storage/schema/live.ts';
 import type { RunRow } from '../storage/schema/run.ts';
 import { openSecret, readNodePublicKey, sealSecret, sealToNode } from '../storage/vault/index.ts';
 import type { ControlContext } from './operations/context.ts';
-import type { LiveProxy } from './operations/ports.ts';
 import { prepareControl } from './operations/snapshot/prepare.ts';
 
 /** A test's control: real PostgreSQL and vault; the other engines are lists that the test looks into and can break. */
@@ -24,7 +24,7 @@ export interface TestControl {
   published: string[];
   queued: string[];
   epochs: Map<string, string>;
-  live: LiveProxy[];
+  live: LiveState[];
   runs: RunRow[];
   logged: string[];
   /** While true, Redis does not answer. */
@@ -43,7 +43,7 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
   const published: string[] = [];
   const queued: string[] = [];
   const epochs = new Map<string, string>();
-  const live: LiveProxy[] = [];
+  const live: LiveState[] = [];
   const runs: RunRow[] = [];
   const logged: string[] = [];
   const log = (fields: Readonly<Record<string, unknown>>, message: string): void => {

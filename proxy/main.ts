@@ -151,7 +151,7 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
   onShutdown(environment.optional('HOC_PARENT_PIPE') === '1', async () => {
     open = false;
     log.info('draining: no new connections, open runs go on');
-    await server.close();
+    await server.drain();
     for (const timer of timers) clearInterval(timer);
     collapse.flush(true);
     await settler.drain();

@@ -6,6 +6,8 @@ export interface LoadJob {
   connections: number;
   /** How long new requests are started; what is under way then is waited for. */
   seconds: number;
+  /** Answers after which no further request is started, even before `seconds` are over; null for none. */
+  enough: number | null;
 }
 
 /** What it answers, one JSON line on its stdout. Every request that was sent is in `answered` or in `failed`. */

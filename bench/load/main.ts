@@ -47,8 +47,10 @@ function runLoad(job: LoadJob): Promise<LoadResult> {
     });
     tracker.on('response', (client, _statusCode, _bytes, durationMs) => {
       latenciesMs.push(durationMs);
-      if (performance.now() < deadlineMs) inTime += 1;
-      else client.responseMax = client.reqsMade;
+      const isInTime = performance.now() < deadlineMs;
+      if (isInTime) inTime += 1;
+      if (!isInTime || latenciesMs.length >= (job.enough ?? Number.POSITIVE_INFINITY))
+        client.responseMax = client.reqsMade;
     });
   });
 }

@@ -34,6 +34,14 @@ export function addDoctor(program: Command, env: NodeJS.ProcessEnv): void {
 function doctorEnv(data: string | undefined, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const dir = data ?? (existsSync(join(defaultData, 'run.json')) ? defaultData : null);
   if (dir === null) return env;
-  const { engines, console: url, token } = readRunFile(dir);
-  return { ...env, ...engines, HOC_DATA: dir, HOC_URL: url, HOC_CONTROL_URL: url, HOC_TOKEN: token };
+  const { engines, console: url, admin, token } = readRunFile(dir);
+  return {
+    ...env,
+    ...engines,
+    HOC_DATA: dir,
+    HOC_URL: url,
+    HOC_CONTROL_URL: url,
+    HOC_ADMIN_URL: admin,
+    HOC_TOKEN: token,
+  };
 }

@@ -7,7 +7,7 @@ Example:
   $ hoc policy check hoc.yaml`;
 
 /** Adds `hoc policy check`. */
-export function addPolicy(program: Command): void {
+export function addPolicy(program: Command, env: NodeJS.ProcessEnv): void {
   const policy = program.command('policy').description('Work on policies without a running HOC.');
   policy
     .command('check')
@@ -17,6 +17,6 @@ export function addPolicy(program: Command): void {
     .action(async (file: string, _flags: unknown, command: Command) => {
       const { json } = command.optsWithGlobals<{ json?: boolean }>();
       const { runPolicyCheck } = await import('../../console/check/main.ts');
-      process.exitCode = await runPolicyCheck({ file, json: json === true });
+      process.exitCode = await runPolicyCheck({ file, json: json === true, env });
     });
 }

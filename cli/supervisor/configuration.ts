@@ -38,13 +38,16 @@ export function applyConfiguration(input: {
   return client.apply({ ...configuration, secrets: resolveSecrets(configuration.text, env) });
 }
 
-/** Whether control already publishes a snapshot with a tenant in it: the last good one that a bad file must not stop. */
+/**
+ * Whether control publishes a snapshot with a tenant in it: the last good one that a bad file must not stop. False also
+ * where control does not answer.
+ */
 export async function hasLastGood(consoleUrl: string, nodeToken: string): Promise<boolean> {
   const answer = await fetch(`${consoleUrl}/internal/v1/manifest`, {
     headers: { authorization: `Bearer ${nodeToken}` },
     redirect: 'error',
-  });
-  if (!answer.ok) return false;
+  }).catch(() => null);
+  if (answer?.ok !== true) return false;
   const signed = (await answer.json()) as SignedManifest;
   const { tenants } = JSON.parse(signed.manifest) as { tenants: readonly unknown[] };
   return tenants.length > 0;

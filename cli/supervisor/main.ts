@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { listSecretNames, type RunJson } from '../../console/contract/index.ts';
+import { listSecretNames } from '../../console/contract/index.ts';
 import { type Finding, HocError } from '../../storage/schema/errors.ts';
 import { type Addresses, chooseAddresses, type PublicPorts } from './addresses.ts';
 import { type Alarm, serveAdmin } from './admin.ts';
@@ -10,15 +10,16 @@ import {
   readConfiguration,
   simulatorListen,
 } from './configuration.ts';
-import { type Engines, type EngineUrls, startEngines } from './engines.ts';
+import { type Engines, startEngines } from './engines.ts';
 import { createFleet, type Fleet } from './fleet.ts';
-import { type DataFolder, openDataFolder, writeJson } from './folder.ts';
+import { type DataFolder, openDataFolder } from './folder.ts';
 import { endLeftovers, openChildRecord } from './leftovers.ts';
 import { rotateLogs } from './log-files.ts';
 import { inheritedEnv } from './node-processes.ts';
 import { isPortFree, localUrl, waitUntilFree } from './ports.ts';
 import { describeProcesses, describeSimulator, type Processes } from './processes.ts';
 import { waitForProxy } from './proxy-readiness.ts';
+import { saveRunFile } from './run-file.ts';
 import { makeToken, markFirstKeyShown, openSecrets, type Secrets } from './secrets.ts';
 import { firstKeyVariable, openStarter } from './starter.ts';
 import { listenForStop, type StopRequest } from './stop-request.ts';
@@ -49,14 +50,6 @@ export interface StartOptions extends PublicPorts {
   config: string | null;
   env: NodeJS.ProcessEnv;
   report: StartReport;
-}
-
-/** More than the contract's RunJson: for `hoc doctor`, tests and backups. The engines' URLs hold passwords: mode 0600. */
-export interface RunFile extends RunJson {
-  pid: number;
-  engines: EngineUrls;
-  /** Where PostgreSQL's data lie; null when DATABASE_URL was given. */
-  postgres: string | null;
 }
 
 /**
@@ -213,7 +206,8 @@ async function putInForce(input: {
     const applied = await applyConfiguration({ consoleUrl, bootstrapToken, configuration, env });
     return applied.manifest?.sequence ?? null;
   } catch (error) {
-    if (!(error instanceof HocError) || !(await hasLastGood(consoleUrl, secrets.nodeToken))) throw error;
+    if (!(error instanceof HocError)) throw error;
+    if (!(await hasLastGood(consoleUrl, secrets.nodeToken))) throw explainFirst(error, session.folder.path);
     const message = `The configuration was not applied; the last good one stays in force. ${error.publicMessage}`;
     parts.alarms.push({ message, findings: error.findings });
     session.options.report.alarm(message, error.findings);
@@ -221,18 +215,11 @@ async function putInForce(input: {
   }
 }
 
-function saveRunFile(folder: string, input: { addresses: Addresses; engines: Engines; secrets: Secrets }): void {
-  const { addresses, engines, secrets } = input;
-  const content: RunFile = {
-    proxy: localUrl(addresses.proxy),
-    console: localUrl(addresses.console),
-    admin: localUrl(addresses.admin),
-    token: secrets.serviceToken,
-    pid: process.pid,
-    engines: engines.urls,
-    postgres: engines.postgresFolder,
-  };
-  writeJson(join(folder, 'run.json'), content);
+/** On a first start nothing is in force yet, so the file has to be right; a failure of control's own is in its log. */
+function explainFirst(error: HocError, folder: string): HocError {
+  if (error.findings.length > 0) return error;
+  const publicMessage = `The configuration could not be applied: ${error.publicMessage}. See ${join(folder, 'logs/control.log')}.`;
+  return new HocError({ code: error.code, publicMessage, cause: error });
 }
 
 function attempt(read: () => ConfigurationText): ConfigurationText | HocError {

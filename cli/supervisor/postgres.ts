@@ -46,12 +46,8 @@ export async function preparePostgres(settings: PostgresSettings): Promise<void>
   ];
   try {
     await runAs(settings, [join(bin, 'initdb'), '--pgdata', next, ...options]);
-    await runAs(
-      home,
-      [join(bin, 'postgres'), '--single', '-D', next, 'postgres'],
-      env,
-      `CREATE DATABASE ${database}\n`,
-    );
+    const single = [join(bin, 'postgres'), '--single', '-D', next, 'postgres'];
+    await runAs(settings, single, `CREATE DATABASE ${database}\n`);
   } catch (cause) {
     const said = (cause as { stderr?: string }).stderr?.trim().split('\n').slice(-3).join(' ') ?? String(cause);
     throw new HocError({

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { RecordedChild } from './leftovers.ts';
-import type { RunFile } from './main.ts';
+import type { RunFile } from './run-file.ts';
 
 const entry = fileURLToPath(new URL('../main.js', import.meta.url));
 

@@ -52,11 +52,11 @@ async function apply(context: ControlContext, principal: Principal, input: Apply
   const checked = checkConfiguration({ file, text: input.text, secrets: input.secrets, secretsMustExist: true });
   if (!checked.ok) throw refuse('configuration_invalid', checked.findings);
   if (input.dryRun) {
-    const planned = await context.store.transaction((tx) => plan(tx, context, checked, input));
+    const planned = await context.store.transaction((tx) => plan(tx, context, { checked, input }));
     return describe(file, planned, null);
   }
   const { result, manifest } = await change(context, principal, async (tx) => {
-    const planned = await plan(tx, context, checked, input);
+    const planned = await plan(tx, context, { checked, input });
     const real = planned.filter((each) => each.change !== 'unchanged');
     const touched = await carryOut(tx, real);
     return { result: planned, acts: real.map(describeAct), touched };
@@ -68,12 +68,11 @@ async function apply(context: ControlContext, principal: Principal, input: Apply
 async function plan(
   tx: ControlTransaction,
   context: ControlContext,
-  checked: Extract<CheckedConfiguration, { ok: true }>,
-  input: ApplyInput,
+  { checked, input }: { checked: Extract<CheckedConfiguration, { ok: true }>; input: ApplyInput },
 ): Promise<PlannedChange[]> {
   const { source, configuration } = checked;
-  const planner: Planner = { owner: `file:${source.file}`, adopt: input.adopt, source, findings: [] };
-  const planned = await planConfiguration(tx, context, planner, { configuration, secrets: input.secrets });
+  const planner: Planner = { tx, context, owner: `file:${source.file}`, adopt: input.adopt, source, findings: [] };
+  const planned = await planConfiguration(planner, { configuration, secrets: input.secrets });
   if (planner.findings.length > 0) throw refuse('conflict', planner.findings);
   return planned;
 }

@@ -28,8 +28,7 @@ const saltBytes = 16;
 export async function appendAudit(
   tx: ControlTransaction,
   context: ControlContext,
-  principal: Principal,
-  acts: readonly Act[],
+  { principal, acts }: { principal: Principal; acts: readonly Act[] },
 ): Promise<void> {
   const atMs = context.now();
   for (const [tenant, ofTenant] of groupByTenant(acts)) {

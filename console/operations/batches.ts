@@ -31,7 +31,7 @@ export async function sealBatches(
         });
       }
     }
-    await appendAudit(tx, context, principal, added);
+    await appendAudit(tx, context, { principal, acts: added });
     return added;
   });
   for (const act of acts) context.metrics.auditAppended(act.act, 1);

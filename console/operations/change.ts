@@ -30,7 +30,7 @@ export async function change<Result>(
     const { result, acts, touched } = await work(tx);
     const { manifest, issued, act } = await issueManifest(tx, context, touched);
     const all = act === null ? acts : [...acts, act];
-    await appendAudit(tx, context, principal, all);
+    await appendAudit(tx, context, { principal, acts: all });
     return { result, manifest, issued, acts: all };
   });
   for (const act of done.acts) context.metrics.auditAppended(act.act, 1);

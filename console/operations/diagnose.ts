@@ -12,8 +12,10 @@ export interface DiagnosisPort {
   pendingMigrations(): Promise<readonly string[]>;
   /** The same of ClickHouse. */
   pendingClickHouseMigrations(): Promise<readonly string[]>;
-  /** Gaps in the sequences of recorded proxies, one sentence each. */
-  sequenceGaps(): Promise<readonly string[]>;
+  /** How far each proxy epoch is recorded, and the ranges that are missing. */
+  sequences(): Promise<
+    readonly { proxyId: string; proxyEpoch: number; gaps: readonly { from: number; to: number }[] }[]
+  >;
 }
 
 type Verdict = Omit<DoctorFinding, 'check'>;
@@ -72,7 +74,9 @@ export async function diagnose(context: ControlContext, port: DiagnosisPort): Pr
         : error(`Redis lost the counters of: ${listSome(invalid)}`);
     }),
     examine('record sequences', async () => {
-      const gaps = await port.sequenceGaps();
+      const gaps = (await port.sequences()).flatMap(({ proxyId, proxyEpoch, gaps: missing }) =>
+        missing.map(({ from, to }) => `${proxyId} epoch ${proxyEpoch}, ${from} to ${to}`),
+      );
       return gaps.length === 0 ? ok('No gap in any proxy’s sequence') : error(`Gaps: ${listSome(gaps)}`);
     }),
     examine('audit sequences', async () => {
@@ -91,7 +95,7 @@ async function examineManifest(context: ControlContext): Promise<Verdict> {
   }
   const live = await context.live.read();
   if (live.length === 0) return warning(`Manifest ${manifest.sequence} is in force, but no proxy reports itself`);
-  const behind = live.filter((proxy) => proxy.manifestId !== manifest.id).map((proxy) => proxy.proxyId);
+  const behind = live.filter((proxy) => proxy.manifest_id !== manifest.id).map((proxy) => proxy.proxy_id);
   if (behind.length > 0) return error(`Manifest ${manifest.sequence} is not in force on: ${listSome(behind)}`);
   return ok(`Manifest ${manifest.sequence} is in force on ${live.length} of ${live.length} proxies`);
 }

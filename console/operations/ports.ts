@@ -18,6 +18,7 @@ import type {
   TenantRow,
 } from '../../storage/schema/control.ts';
 import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
+import type { LiveState } from '../../storage/schema/live.ts';
 import type { PayloadHead } from '../../storage/schema/record.ts';
 import type { RunRow } from '../../storage/schema/run.ts';
 import type { TenantScope } from '../../storage/schema/scope.ts';
@@ -107,14 +108,7 @@ export interface EpochsPort {
 
 /** What live proxies say of themselves. */
 export interface LiveProxiesPort {
-  read(): Promise<readonly LiveProxy[]>;
-}
-
-export interface LiveProxy {
-  proxyId: string;
-  /** Manifest in force there; null before its first. */
-  manifestId: string | null;
-  atMs: number;
+  read(): Promise<readonly LiveState[]>;
 }
 
 /** Jobs that outlive a request. */

@@ -53,8 +53,7 @@ function unauthenticated(): HocError {
 export async function authenticate(
   context: ControlContext,
   tokens: EnvironmentTokens,
-  token: string | null,
-  origin: Origin,
+  { token, origin }: { token: string | null; origin: Origin },
 ): Promise<Principal> {
   if (token === null || token.length === 0 || token.length > 4_096) throw unauthenticated();
   const from = origin.address;

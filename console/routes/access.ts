@@ -58,7 +58,10 @@ export function guardRoutes(server: FastifyInstance, context: ControlContext, to
   server.addHook('onRequest', async (request) => {
     const { permission } = request.routeOptions.config;
     if (permission === undefined || permission === 'public') return;
-    request.principal = await authenticate(context, tokens, readBearer(request), readOrigin(request));
+    request.principal = await authenticate(context, tokens, {
+      token: readBearer(request),
+      origin: readOrigin(request),
+    });
     authorize(request.principal, permission);
   });
 }

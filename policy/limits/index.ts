@@ -1,4 +1,3 @@
-export { maxAmount } from './amount.ts';
 export { checkLimits } from './check.ts';
 export { type CompiledLimit, compileLimits } from './compile.ts';
 export type { LimitFacts, RunAmounts } from './facts.ts';

@@ -99,16 +99,22 @@ t.test('what is used and reserved never passes the ceiling while costs stay with
       let state = nothingReserved;
       let nowMs = noon;
       const held = new Map<string, bigint>();
+      const keyOf = ({ align }: CounterWindow) => `c:${align}:*`;
       for (const { runId, amount, advanceMs, window, settles } of steps) {
         nowMs += advanceMs;
-        const cost = (held.get(runId) ?? 0n) / 2n;
-        const settled = settles ? [{ runId, items: [{ key: 'c:l:*', amount: cost }] }] : [];
-        const reserves = settles ? [] : [request(runId, item(window, amount, ceiling))];
+        const costs = [day, minute].map((one) => {
+          const key = keyOf(one);
+          return { key, amount: (held.get(runId + key) ?? 0n) / 2n };
+        });
+        const settled = settles ? [{ runId, items: costs }] : [];
+        const key = keyOf(window);
+        const reserves = settles ? [] : [request(runId, item(window, amount, ceiling, key))];
         const done = applyCall(state, { nowMs, sweep: 8, settles: settled, reserves });
         state = done.state;
-        if (done.replies[0]?.kind === 'granted') held.set(runId, amount);
+        if (done.replies[0]?.kind === 'granted') held.set(runId + key, amount);
+        if (settles) for (const one of costs) held.delete(runId + one.key);
         for (const one of [day, minute]) {
-          const { used, reserved } = read(state, item(one, 0n), nowMs);
+          const { used, reserved } = read(state, { key: keyOf(one), window: one }, nowMs);
           if (used < 0n || reserved < 0n || used + reserved > ceiling) return false;
         }
       }

@@ -1,5 +1,6 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
 import type { FinishRecord, IntentRecord } from '../../storage/schema/record.ts';
+import { noUsage } from '../../storage/schema/run.ts';
 import type { OpenRun } from './ledger.ts';
 
 /** A record made by recovery: its canonical bytes and its erasable values, both as JSON. */
@@ -29,6 +30,7 @@ export function closeAbandonedRun(
   const endedAtMs = Math.max(intent.at_ms, closing.lastAtMs);
   const latencyMs = endedAtMs - intent.at_ms;
   const record: FinishRecord = {
+    ...repeatIntent(intent),
     v: 1,
     kind: 'finish',
     proxy_id: recoveryId(closing.proxyId),
@@ -37,38 +39,17 @@ export function closeAbandonedRun(
     tenant: intent.tenant,
     at_ms: closing.atMs,
     run_id: intent.run_id,
-    sub_tenant: intent.sub_tenant,
-    key_id: intent.key_id,
-    provider: intent.provider,
-    dialect: intent.dialect,
-    model: intent.model,
-    method: intent.method,
-    route: intent.route,
-    streamed: intent.streamed,
     status: 'abandoned',
     outcome: 'failure',
     proximity: 'ok',
-    verdict: intent.verdict,
-    decided_by: intent.decided_by,
     refusal_code: null,
     reason: 'The proxy ended before the run did.',
     http_status: null,
-    usage: {
-      input_tokens: null,
-      output_tokens: null,
-      cached_input_tokens: null,
-      cache_write_tokens: null,
-      reasoning_tokens: null,
-    },
+    usage: noUsage,
     usage_source: intent.reserved_nano_usd === null ? 'none' : 'estimated',
     cost_nano_usd: intent.reserved_nano_usd,
-    reserved_nano_usd: intent.reserved_nano_usd,
-    estimated_input_tokens: intent.estimated_input_tokens,
-    estimated_output_tokens: intent.estimated_output_tokens,
     latency_ms: latencyMs,
     ttft_ms: null,
-    snapshot_id: intent.snapshot_id,
-    decision_digest: intent.decision_digest,
     altered: false,
     started_at: intent.at_ms,
     ended_at: endedAtMs,
@@ -77,7 +58,28 @@ export function closeAbandonedRun(
     events: [{ stage: 'finish', at_us: latencyMs * 1000, detail: 'abandoned' }],
     request_bytes: 0,
     response_bytes: 0,
-    commitments: intent.commitments,
   };
   return { raw: canonicalJson(record), open: run.open };
+}
+
+/** What a finish record says as its intent said it. */
+function repeatIntent(intent: IntentRecord) {
+  return {
+    sub_tenant: intent.sub_tenant,
+    key_id: intent.key_id,
+    provider: intent.provider,
+    dialect: intent.dialect,
+    model: intent.model,
+    method: intent.method,
+    route: intent.route,
+    streamed: intent.streamed,
+    verdict: intent.verdict,
+    decided_by: intent.decided_by,
+    reserved_nano_usd: intent.reserved_nano_usd,
+    estimated_input_tokens: intent.estimated_input_tokens,
+    estimated_output_tokens: intent.estimated_output_tokens,
+    snapshot_id: intent.snapshot_id,
+    decision_digest: intent.decision_digest,
+    commitments: intent.commitments,
+  };
 }

@@ -57,59 +57,38 @@ export async function deleteProvider(db: Executor, tenant: string, slug: string)
 export async function readTenantObjects(db: Executor, slugs: readonly string[]): Promise<TenantObjects[]> {
   if (slugs.length === 0) return [];
   const tenants = await db.selectFrom('tenants').selectAll().where('slug', 'in', slugs).orderBy('slug').execute();
-  const subTenants = group(
-    await db.selectFrom('sub_tenants').selectAll().where('tenant', 'in', slugs).orderBy('slug').execute(),
-  );
-  const providers = group(
-    await db.selectFrom('providers').selectAll().where('tenant', 'in', slugs).orderBy('slug').execute(),
-  );
-  const credentials = group(
-    await db
-      .selectFrom('credentials')
-      .selectAll()
-      .where('tenant', 'in', slugs)
-      .where('envelope', 'is not', null)
-      .orderBy('id')
-      .orderBy('version')
-      .execute(),
-  );
-  const keys = group(
-    await db
-      .selectFrom('api_keys')
-      .selectAll()
-      .where('tenant', 'in', slugs)
-      .where('listed', '=', true)
-      .orderBy('id')
-      .execute(),
-  );
-  const policies = group(
-    await db
-      .selectFrom('policies')
-      .selectAll()
-      .where('tenant', 'in', slugs)
-      .where('state', '<>', 'retired')
-      .orderBy('id')
-      .orderBy('version')
-      .execute(),
-  );
-  const limits = group(
-    await db
-      .selectFrom('limits')
-      .selectAll()
-      .where('tenant', 'in', slugs)
-      .where('state', '=', 'active')
-      .orderBy('id')
-      .execute(),
-  );
+  const rows = await readRowsOf(db, slugs);
   return tenants.map((tenant) => ({
     tenant,
-    sub_tenants: subTenants.get(tenant.slug) ?? [],
-    providers: providers.get(tenant.slug) ?? [],
-    credentials: credentials.get(tenant.slug) ?? [],
-    keys: keys.get(tenant.slug) ?? [],
-    policies: policies.get(tenant.slug) ?? [],
-    limits: limits.get(tenant.slug) ?? [],
+    sub_tenants: rows.subTenants.get(tenant.slug) ?? [],
+    providers: rows.providers.get(tenant.slug) ?? [],
+    credentials: rows.credentials.get(tenant.slug) ?? [],
+    keys: rows.keys.get(tenant.slug) ?? [],
+    policies: rows.policies.get(tenant.slug) ?? [],
+    limits: rows.limits.get(tenant.slug) ?? [],
   }));
+}
+
+async function readRowsOf(db: Executor, slugs: readonly string[]) {
+  const subTenants = db.selectFrom('sub_tenants').selectAll().where('tenant', 'in', slugs).orderBy('slug');
+  const providers = db.selectFrom('providers').selectAll().where('tenant', 'in', slugs).orderBy('slug');
+  const credentials = db
+    .selectFrom('credentials')
+    .selectAll()
+    .where('tenant', 'in', slugs)
+    .orderBy('id')
+    .orderBy('version');
+  const keys = db.selectFrom('api_keys').selectAll().where('tenant', 'in', slugs).orderBy('id');
+  const policies = db.selectFrom('policies').selectAll().where('tenant', 'in', slugs).orderBy('id').orderBy('version');
+  const limits = db.selectFrom('limits').selectAll().where('tenant', 'in', slugs).orderBy('id');
+  return {
+    subTenants: group(await subTenants.execute()),
+    providers: group(await providers.execute()),
+    credentials: group(await credentials.where('envelope', 'is not', null).execute()),
+    keys: group(await keys.where('listed', '=', true).execute()),
+    policies: group(await policies.where('state', '<>', 'retired').execute()),
+    limits: group(await limits.where('state', '=', 'active').execute()),
+  };
 }
 
 function group<Row extends { tenant: string }>(rows: readonly Row[]): Map<string, Row[]> {

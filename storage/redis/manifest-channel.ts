@@ -25,7 +25,11 @@ export function createManifestChannel(redis: Redis): ManifestChannel {
       const subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
       // Reconnection is the answer to a broken connection; there is nobody to tell.
       subscriber.on('error', () => undefined);
-      subscriber.on('message', (_channel, id) => onId(id));
+      // What was received before the end but not yet read must not reach the caller after it.
+      let ended = false;
+      subscriber.on('message', (_channel, id) => {
+        if (!ended) onId(id);
+      });
       let timer: NodeJS.Timeout | undefined;
       const longest = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, longestWaitMs);
@@ -37,7 +41,10 @@ export function createManifestChannel(redis: Redis): ManifestChannel {
       );
       await Promise.race([listening, longest]);
       clearTimeout(timer);
-      return async () => subscriber.disconnect();
+      return async () => {
+        ended = true;
+        subscriber.disconnect();
+      };
     },
   };
 }

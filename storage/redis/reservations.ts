@@ -1,11 +1,12 @@
 import { HocError } from '../schema/errors.ts';
 import type { ReserveReply, ReserveRequest, SettleRequest } from '../schema/reservation.ts';
-import { createCircuit } from './circuit.ts';
+import { type Circuit, createCircuit } from './circuit.ts';
 import { type Redis, waitForRedis } from './connection.ts';
-import { answerAll, answerDown, type Lane, takeCall, type WaitingSettle } from './lanes.ts';
 import { checkReserve, checkSettle } from './request-check.ts';
-import { createScript, limitsSource } from './script.ts';
-import { createSender, type DownReason } from './sender.ts';
+import { createScript, limitsSource, type Script } from './script.ts';
+import { createSender, type DownReason, type Sender } from './sender.ts';
+import { createStrays, type Strays } from './strays.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 export interface ReservationsOptions {
   /** The tenant's epoch from a durable source (the manifest), so that a Redis that lost its counters is noticed. */
@@ -43,9 +44,6 @@ export interface Reservations {
 const failuresToOpen = 5;
 const probeMs = 250;
 const readyTimeoutMs = 10_000;
-const maxStrays = 10_000;
-/** Each call expires more than it can add, so that a backlog of dead reservations always shrinks. */
-const sweepFor = (reserves: number) => 8 + 2 * reserves;
 
 /**
  * Reservations and settlements against Redis: those of one turn of the event loop go in one call of the script per
@@ -55,152 +53,128 @@ const sweepFor = (reserves: number) => 8 + 2 * reserves;
  * comes after its caller was told `down` is settled at nothing as soon as it is seen; expiry covers what is never seen.
  */
 export function createReservations(redis: Redis, options: ReservationsOptions): Reservations {
-  const { epochOf, timeoutMs = 100, maxRunsPerCall = 64, maxWaiting = 20_000 } = options;
-  const script = createScript(redis, options.source ?? limitsSource());
-  const circuit = createCircuit({
-    failures: failuresToOpen,
-    probeMs,
-    probe: () => redis.ping(),
-    onRecovered: () => schedule(),
-  });
-  const sender = createSender({ script, circuit, timeoutMs, onStray: keepStrays });
-  const lanes = new Map<string, Lane>();
-  const strays = new Map<string, string[]>();
-  let strayRuns = 0;
-  let queued = 0;
-  let scheduled = false;
-  let closed = false;
+  return new RedisReservations(redis, options);
+}
 
-  function refuse(): DownReason | null {
-    if (closed) return 'closed';
-    if (circuit.isOpen()) return 'circuit_open';
-    return queued + sender.unanswered() >= maxWaiting ? 'overloaded' : null;
-  }
+class RedisReservations implements Reservations {
+  readonly #redis: Redis;
+  readonly #script: Script;
+  readonly #circuit: Circuit;
+  readonly #sender: Sender;
+  readonly #turns: Turns;
+  readonly #strays: Strays = createStrays();
+  readonly #maxWaiting: number;
+  #closed = false;
 
-  function laneOf(tenant: string): Lane {
-    let lane = lanes.get(tenant);
-    if (lane === undefined) {
-      lane = { settles: [], reserves: [] };
-      lanes.set(tenant, lane);
-    }
-    return lane;
-  }
-
-  /** setImmediate runs after all sockets of this turn were read, so that one call takes all their requests. */
-  function schedule(): void {
-    if (scheduled || closed) return;
-    scheduled = true;
-    setImmediate(flush);
-  }
-
-  function flush(): void {
-    scheduled = false;
-    if (!circuit.isOpen()) queueStrays();
-    const taken = [...lanes];
-    lanes.clear();
-    queued = 0;
-    for (const [tenant, lane] of taken) {
-      while (lane.settles.length + lane.reserves.length > 0) void sendPart(tenant, takeCall(lane, maxRunsPerCall));
-    }
-  }
-
-  async function sendPart(tenant: string, part: Lane): Promise<void> {
-    const epoch = epochOf(tenant);
-    if (epoch === null) return answerDown(part, 'epoch_unknown' satisfies DownReason);
-    const outcome = await sender.send(tenant, {
-      epoch,
-      sweep: sweepFor(part.reserves.length),
-      settles: part.settles.map(({ request }) => request),
-      reserves: part.reserves.map(({ request }) => request),
+  constructor(redis: Redis, options: ReservationsOptions) {
+    const { epochOf, timeoutMs = 100, maxRunsPerCall = 64, maxWaiting = 20_000 } = options;
+    this.#redis = redis;
+    this.#maxWaiting = maxWaiting;
+    this.#script = createScript(redis, options.source ?? limitsSource());
+    this.#circuit = createCircuit({
+      failures: failuresToOpen,
+      probeMs,
+      probe: () => redis.ping(),
+      onRecovered: this.#sendStrays,
     });
-    if (outcome.kind === 'down') return answerDown(part, outcome.reason);
-    answerAll(part, outcome.replies);
-    if (strayRuns > 0) schedule();
+    this.#sender = createSender({
+      script: this.#script,
+      circuit: this.#circuit,
+      timeoutMs,
+      onStray: (tenant, runIds) => {
+        this.#strays.keep(tenant, runIds);
+        this.#sendStrays();
+      },
+    });
+    this.#turns = createTurns({
+      maxRunsPerCall,
+      epochOf,
+      send: this.#sender.send,
+      beforeSend: () => this.#addStrays(),
+      afterSuccess: this.#sendStrays,
+    });
+    redis.on('ready', this.#sendStrays);
   }
 
-  /** Remembers reservations that nobody uses; past the bound they are left to expiry. */
-  function keepStrays(tenant: string, runIds: string[]): void {
-    const room = maxStrays - strayRuns;
-    const kept = runIds.slice(0, room);
-    if (kept.length === 0) return;
-    strayRuns += kept.length;
-    strays.set(tenant, (strays.get(tenant) ?? []).concat(kept));
-    if (!circuit.isOpen() && redis.status === 'ready') schedule();
+  async reserve(request: ReserveRequest): Promise<ReserveReply> {
+    checkReserve(request);
+    if (request.items.length === 0) return { kind: 'granted', readings: [] };
+    const reason = this.#findReason();
+    return reason === null ? this.#turns.addReserve(request) : { kind: 'down', reason };
   }
 
-  function queueStrays(): void {
-    for (const [tenant, runIds] of strays) {
-      const settles = runIds.map((runId): WaitingSettle => {
-        const done = (reason: string | null) => {
-          if (reason !== null && reason !== 'counters_invalid' && !closed) keepStrays(tenant, [runId]);
-        };
-        return { request: { tenant, runId, items: [] }, done };
-      });
-      laneOf(tenant).settles.push(...settles);
+  async settle(requests: readonly SettleRequest[]): Promise<void> {
+    for (const request of requests) checkSettle(request);
+    if (requests.length === 0) return;
+    const reason = this.#findReason();
+    if (reason !== null) throw settlementFailed(reason);
+    await new Promise<void>((resolve, reject) => {
+      let open = requests.length;
+      const done = (failure: string | null) => {
+        open -= 1;
+        if (failure !== null) reject(settlementFailed(failure));
+        else if (open === 0) resolve();
+      };
+      for (const request of requests) this.#turns.addSettle(request, done);
+    });
+  }
+
+  async ready(): Promise<void> {
+    try {
+      await waitForRedis(this.#redis, readyTimeoutMs);
+      await this.#script.load();
+    } catch (cause) {
+      throw new HocError({ code: 'not_ready', publicMessage: 'Redis cannot be used for limits yet.', cause });
     }
-    strays.clear();
-    strayRuns = 0;
+    await refuseEviction(this.#redis);
   }
 
-  function onReconnected(): void {
-    if (strayRuns > 0) schedule();
+  state(): { circuit: 'open' | 'closed'; waitingRuns: number; strayRuns: number } {
+    return {
+      circuit: this.#circuit.isOpen() ? 'open' : 'closed',
+      waitingRuns: this.#countWaiting(),
+      strayRuns: this.#strays.size(),
+    };
   }
-  redis.on('ready', onReconnected);
 
-  return {
-    async reserve(request) {
-      checkReserve(request);
-      if (request.items.length === 0) return { kind: 'granted', readings: [] };
-      const reason = refuse();
-      if (reason !== null) return { kind: 'down', reason };
-      queued += 1;
-      schedule();
-      return new Promise((answer) => laneOf(request.tenant).reserves.push({ request, answer }));
-    },
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#circuit.close();
+    this.#redis.off('ready', this.#sendStrays);
+    this.#turns.end('closed');
+  }
 
-    async settle(requests) {
-      for (const request of requests) checkSettle(request);
-      if (requests.length === 0) return;
-      const reason = refuse();
-      if (reason !== null) throw settlementFailed(reason);
-      queued += requests.length;
-      schedule();
-      await Promise.all(
-        requests.map(
-          (request) =>
-            new Promise<void>((resolve, reject) => {
-              const done = (failure: string | null) =>
-                failure === null ? resolve() : reject(settlementFailed(failure));
-              laneOf(request.tenant).settles.push({ request, done });
-            }),
-        ),
-      );
-    },
+  /** Why nothing can be sent now; null where it can. */
+  #findReason(): DownReason | null {
+    if (this.#closed) return 'closed';
+    if (this.#circuit.isOpen()) return 'circuit_open';
+    return this.#countWaiting() >= this.#maxWaiting ? 'overloaded' : null;
+  }
 
-    async ready() {
-      try {
-        await waitForRedis(redis, readyTimeoutMs);
-        await script.load();
-      } catch (cause) {
-        throw new HocError({ code: 'not_ready', publicMessage: 'Redis cannot be used for limits yet.', cause });
-      }
-      await refuseEviction(redis);
-    },
+  #countWaiting(): number {
+    return this.#turns.waiting() + this.#sender.unanswered();
+  }
 
-    state: () => ({
-      circuit: circuit.isOpen() ? 'open' : 'closed',
-      waitingRuns: queued + sender.unanswered(),
-      strayRuns,
-    }),
-
-    async close() {
-      closed = true;
-      circuit.close();
-      redis.off('ready', onReconnected);
-      for (const lane of lanes.values()) answerDown(lane, 'closed' satisfies DownReason);
-      lanes.clear();
-    },
+  /** Starts a turn for strays, where there are any and Redis can be asked. */
+  readonly #sendStrays = (): void => {
+    if (this.#strays.size() > 0 && this.#canSendStrays()) this.#turns.schedule();
   };
+
+  #canSendStrays(): boolean {
+    return !this.#circuit.isOpen() && this.#redis.status === 'ready';
+  }
+
+  /** A stray that could not be settled waits for the next success; of one without valid counters nothing is left. */
+  #addStrays(): void {
+    if (!this.#canSendStrays()) return;
+    for (const [tenant, runIds] of this.#strays.takeAll()) {
+      for (const runId of runIds) {
+        this.#turns.addSettle({ tenant, runId, items: [] }, (reason) => {
+          if (reason !== null && reason !== 'counters_invalid') this.#strays.keep(tenant, [runId]);
+        });
+      }
+    }
+  }
 }
 
 function settlementFailed(reason: string): HocError {

@@ -3,8 +3,6 @@ import type { ConfigurationFile, TenantConfiguration } from '../../contract/conf
 import { configurationDefaults } from '../../contract/configuration.ts';
 import type { Secrets } from '../configuration/secrets.ts';
 import type { FieldPath } from '../configuration/source.ts';
-import type { ControlContext } from '../context.ts';
-import type { ControlTransaction } from '../ports.ts';
 import type { PlannedChange } from './change-list.ts';
 import { planKeys } from './keys.ts';
 import { planLimits } from './limits.ts';
@@ -19,11 +17,10 @@ import { planSubTenants, planTenant, planTenantEnd } from './tenants.ts';
  * with any finding, nothing of the plan may be carried out.
  */
 export async function planConfiguration(
-  tx: ControlTransaction,
-  context: ControlContext,
   planner: Planner,
   file: { configuration: ConfigurationFile; secrets: Secrets },
 ): Promise<PlannedChange[]> {
+  const { tx } = planner;
   const rows = await tx.readTenants();
   const named = new Set(file.configuration.tenants.map((tenant) => tenant.slug));
   const left = rows.filter((row) => row.owner === planner.owner && row.state !== 'terminated' && !named.has(row.slug));
@@ -33,15 +30,15 @@ export async function planConfiguration(
   for (const [index, configuration] of file.configuration.tenants.entries()) {
     const current = states.get(configuration.slug) ?? null;
     const wanted = { configuration, path: ['tenants', index], secrets: file.secrets };
-    changes.push(...(await planOneTenant(tx, context, planner, wanted, current)));
+    changes.push(...(await planOneTenant(planner, wanted, current)));
   }
   for (const row of left) {
     const current = states.get(row.slug) ?? null;
     const wanted = { configuration: { slug: row.slug }, path: ['tenants'], secrets: file.secrets };
-    const objects = await planObjects(tx, context, planner, wanted, current);
+    const objects = await planObjects(planner, wanted, current);
     changes.push(...objects, planTenantEnd(row));
   }
-  await checkSecretsInUse(tx, context, planner, file, changes);
+  await checkSecretsInUse(planner, file, changes);
   return changes;
 }
 
@@ -52,26 +49,19 @@ interface Wanted {
 }
 
 async function planOneTenant(
-  tx: ControlTransaction,
-  context: ControlContext,
   planner: Planner,
   wanted: Wanted,
   current: TenantObjects | null,
 ): Promise<PlannedChange[]> {
-  const tenant = planTenant(planner, context, wanted, current?.tenant ?? null);
+  const tenant = planTenant(planner, wanted, current?.tenant ?? null);
   if (tenant === null) return [];
-  const objects = await planObjects(tx, context, planner, wanted, current);
-  if (current !== null) checkForeignKeys(planner, wanted, current, objects);
+  const objects = await planObjects(planner, wanted, current);
+  if (current !== null) checkForeignKeys(planner, { wanted, current, objects });
   return [tenant, ...objects];
 }
 
-async function planObjects(
-  tx: ControlTransaction,
-  context: ControlContext,
-  planner: Planner,
-  wanted: Wanted,
-  current: TenantObjects | null,
-): Promise<PlannedChange[]> {
+async function planObjects(planner: Planner, wanted: Wanted, current: TenantObjects | null): Promise<PlannedChange[]> {
+  const { tx } = planner;
   const { configuration, path, secrets } = wanted;
   const { slug } = configuration;
   const tenant = { slug, path, secrets };
@@ -80,19 +70,17 @@ async function planObjects(
   const limits = { live: current?.limits ?? [], versions: await tx.readLimitVersions(slug) };
   return [
     ...planSubTenants(planner, { slug, path, wanted: configuration.subTenants }, current?.sub_tenants ?? []),
-    ...(await planProviders(tx, context, planner, { ...tenant, wanted: configuration.providers ?? [], current })),
-    ...planKeys(planner, context, { ...tenant, wanted: configuration.keys ?? [] }, current?.keys ?? []),
-    ...planPolicies(planner, context, { slug, path, wanted: configuration.policies ?? [], approvals }, policies),
-    ...planLimits(planner, context, { path, configuration }, limits),
+    ...(await planProviders(planner, { ...tenant, wanted: configuration.providers ?? [], current })),
+    ...planKeys(planner, { ...tenant, wanted: configuration.keys ?? [] }, current?.keys ?? []),
+    ...planPolicies(planner, { slug, path, wanted: configuration.policies ?? [], approvals }, policies),
+    ...planLimits(planner, { path, configuration }, limits),
   ];
 }
 
 /** Keys that others keep go on working: what they name cannot leave with this file. */
 function checkForeignKeys(
   planner: Planner,
-  wanted: Wanted,
-  current: TenantObjects,
-  objects: readonly PlannedChange[],
+  { wanted, current, objects }: { wanted: Wanted; current: TenantObjects; objects: readonly PlannedChange[] },
 ): void {
   const removed = new Set(
     objects
@@ -118,12 +106,11 @@ function checkForeignKeys(
 
 /** A secret belongs to one live key of the installation. */
 async function checkSecretsInUse(
-  tx: ControlTransaction,
-  context: ControlContext,
   planner: Planner,
   file: { configuration: ConfigurationFile; secrets: Secrets },
   changes: readonly PlannedChange[],
 ): Promise<void> {
+  const { tx, context } = planner;
   const places = new Map<string, FieldPath>();
   file.configuration.tenants.forEach((tenant, tenantIndex) => {
     tenant.keys?.forEach((key, index) => {

@@ -30,10 +30,10 @@ export async function addKey(tx: ControlTransaction, row: ApiKeyRow): Promise<re
 /** Plans the keys of one tenant. A changed secret is a new key under the same name; the one before is revoked. */
 export function planKeys(
   planner: Planner,
-  context: ControlContext,
   tenant: { slug: string; path: FieldPath; wanted: readonly KeyConfiguration[]; secrets: Secrets },
   current: readonly ApiKeyRow[],
 ): PlannedChange[] {
+  const { context } = planner;
   const standing = new Map(current.filter((row) => row.state !== 'revoked').map((row) => [row.name, row]));
   const banned = new Map(current.filter((row) => row.revoked_by === 'api').map((row) => [row.hash, row]));
   const changes: PlannedChange[] = [];
@@ -41,7 +41,7 @@ export function planKeys(
     const before = standing.get(wanted.name) ?? null;
     standing.delete(wanted.name);
     const path = [...tenant.path, 'keys', index, 'name'];
-    if (before !== null && !mayChange(planner, before.owner, path, `Key \`${wanted.name}\``)) return;
+    if (before !== null && !mayChange(planner, path, { owner: before.owner, what: `Key \`${wanted.name}\`` })) return;
     const after: ApiKeyRow = {
       id: makeKeyId(context),
       tenant: tenant.slug,

@@ -3,7 +3,6 @@ import type { LimitRow } from '../../../storage/schema/control.ts';
 import type { TenantConfiguration } from '../../contract/configuration.ts';
 import { readLimitDefaults, readLimitEntry } from '../configuration/entries.ts';
 import type { FieldPath } from '../configuration/source.ts';
-import type { ControlContext } from '../context.ts';
 import { nothing, type PlannedChange } from './change-list.ts';
 import { mayChange, type Planner } from './places.ts';
 
@@ -15,7 +14,6 @@ function showLimit(row: LimitRow): unknown {
 /** Plans the limits of one tenant. A changed limit is a new version; its counters stay, since they go by its id. */
 export function planLimits(
   planner: Planner,
-  context: ControlContext,
   tenant: { path: FieldPath; configuration: TenantConfiguration },
   stored: { live: readonly LimitRow[]; versions: ReadonlyMap<string, number> },
 ): PlannedChange[] {
@@ -26,7 +24,7 @@ export function planLimits(
     const before = standing.get(wanted.id) ?? null;
     standing.delete(wanted.id);
     const path = [...tenant.path, 'limits', index, 'id'];
-    if (before !== null && !mayChange(planner, before.owner, path, `Limit \`${wanted.id}\``)) return;
+    if (before !== null && !mayChange(planner, path, { owner: before.owner, what: `Limit \`${wanted.id}\`` })) return;
     changes.push(
       planLimit(before, {
         tenant: tenant.configuration.slug,
@@ -34,7 +32,7 @@ export function planLimits(
         version: (stored.versions.get(wanted.id) ?? 0) + 1,
         owner: planner.owner,
         definition: canonicalJson(readLimitEntry(wanted, defaults)),
-        created_at_ms: context.now(),
+        created_at_ms: planner.context.now(),
         state: 'active',
       }),
     );

@@ -4,7 +4,6 @@ import type { PolicyEntry } from '../../../storage/schema/snapshot.ts';
 import type { PolicyConfiguration } from '../../contract/configuration.ts';
 import { readPolicyEntry } from '../configuration/entries.ts';
 import type { FieldPath } from '../configuration/source.ts';
-import type { ControlContext } from '../context.ts';
 import { nothing, type PlannedChange } from './change-list.ts';
 import { mayChange, type Planner } from './places.ts';
 
@@ -45,7 +44,6 @@ function groupVersions(rows: readonly PolicyRow[]): Map<string, Standing> {
  */
 export function planPolicies(
   planner: Planner,
-  context: ControlContext,
   tenant: { slug: string; path: FieldPath; wanted: readonly PolicyConfiguration[]; approvals: Approvals },
   stored: { live: readonly PolicyRow[]; versions: ReadonlyMap<string, number> },
 ): PlannedChange[] {
@@ -56,7 +54,7 @@ export function planPolicies(
     standing.delete(wanted.id);
     const owner = (before.current ?? before.pending)?.owner;
     const path = [...tenant.path, 'policies', index, 'id'];
-    if (owner !== undefined && !mayChange(planner, owner, path, `Policy \`${wanted.id}\``)) return;
+    if (owner !== undefined && !mayChange(planner, path, { owner: owner, what: `Policy \`${wanted.id}\`` })) return;
     const version = (stored.versions.get(wanted.id) ?? 0) + 1;
     const row: PolicyRow = {
       tenant: tenant.slug,
@@ -64,7 +62,7 @@ export function planPolicies(
       version,
       owner: planner.owner,
       definition: define(readPolicyEntry(wanted, version)),
-      created_at_ms: context.now(),
+      created_at_ms: planner.context.now(),
       state: chooseState(tenant.approvals, before.current),
     };
     changes.push(planPolicy(before, row));
@@ -72,7 +70,7 @@ export function planPolicies(
   for (const { current, pending } of standing.values()) {
     const rows = [current, pending].filter((row) => row !== null);
     const [first] = rows;
-    if (first !== undefined && first.owner === planner.owner) changes.push(planPolicyEnd(first, rows));
+    if (first !== undefined && first.owner === planner.owner) changes.push(planRetirement(first, rows));
   }
   return changes;
 }
@@ -85,53 +83,35 @@ function chooseState(approvals: Approvals, current: PolicyRow | null): PolicySta
 
 function planPolicy(before: Standing, row: PolicyRow): PlannedChange {
   const { current, pending } = before;
-  const shown = current ?? pending;
-  const head = { objectType: 'policy', tenant: row.tenant, object: row.id, objectId: row.id } as const;
-  const same = (version: PolicyRow | null): boolean =>
+  const isSame = (version: PolicyRow | null): version is PolicyRow =>
     version !== null && version.definition === row.definition && version.owner === row.owner;
-  const shownBefore = shown === null ? null : showPolicy(shown);
-  if (same(current) && pending === null) {
-    return {
-      ...head,
-      change: 'unchanged',
-      act: 'policy.update',
-      before: shownBefore,
-      after: shownBefore,
-      note: null,
-      write: nothing,
-    };
-  }
-  if (same(pending) && row.state === 'pending_approval') {
-    const note = waitsNote;
-    return {
-      ...head,
-      change: 'unchanged',
-      act: 'policy.update',
-      before: shownBefore,
-      after: shownBefore,
-      note,
-      write: nothing,
-    };
-  }
-  if (same(current))
-    return {
-      ...planRetire(row, [pending]),
-      ...head,
-      change: 'updated',
-      before: pending && showPolicy(pending),
-      note: 'the version that waited is withdrawn',
-    };
-  if (pending !== null && same(pending)) return planActivate(head, before, pending, row.state);
-  const replaced = row.state === 'pending_approval' ? [pending] : [current, pending];
+  if (isSame(current)) return pending === null ? planSame(current, null) : planWithdrawal(current, pending);
+  if (!isSame(pending)) return planVersion(before, row);
+  return row.state === 'pending_approval' ? planSame(pending, waitsNote) : planActivation(current, pending, row.state);
+}
+
+function head(row: PolicyRow): Pick<PlannedChange, 'objectType' | 'tenant' | 'object' | 'objectId'> {
+  return { objectType: 'policy', tenant: row.tenant, object: row.id, objectId: row.id };
+}
+
+function planSame(row: PolicyRow, note: string | null): PlannedChange {
+  const shown = showPolicy(row);
+  return { ...head(row), change: 'unchanged', act: 'policy.update', before: shown, after: shown, note, write: nothing };
+}
+
+function planVersion({ current, pending }: Standing, row: PolicyRow): PlannedChange {
+  const shown = current ?? pending;
+  const waits = row.state === 'pending_approval';
+  const replaced = (waits ? [pending] : [current, pending]).filter((version) => version !== null);
   return {
-    ...head,
+    ...head(row),
     change: shown === null ? 'created' : 'updated',
     act: shown === null ? 'policy.create' : 'policy.update',
-    before: shownBefore,
+    before: shown === null ? null : showPolicy(shown),
     after: showPolicy(row),
-    note: row.state === 'pending_approval' ? waitsNote : `version ${row.version}`,
+    note: waits ? waitsNote : `version ${row.version}`,
     write: async (tx) => {
-      for (const old of replaced) if (old !== null) await tx.updatePolicyState(old, 'retired');
+      for (const old of replaced) await tx.updatePolicyState(old, 'retired');
       await tx.insertPolicy(row);
       return [];
     },
@@ -139,14 +119,9 @@ function planPolicy(before: Standing, row: PolicyRow): PlannedChange {
 }
 
 /** The tenant no longer asks for a second person: the version that waited takes force. */
-function planActivate(
-  head: Pick<PlannedChange, 'objectType' | 'tenant' | 'object' | 'objectId'>,
-  { current }: Standing,
-  pending: PolicyRow,
-  state: PolicyState,
-): PlannedChange {
+function planActivation(current: PolicyRow | null, pending: PolicyRow, state: PolicyState): PlannedChange {
   return {
-    ...head,
+    ...head(pending),
     change: 'updated',
     act: 'policy.activate',
     before: showPolicy(pending),
@@ -160,30 +135,23 @@ function planActivate(
   };
 }
 
-function planRetire(
-  row: PolicyRow,
-  rows: readonly (PolicyRow | null)[],
-): Pick<PlannedChange, 'act' | 'after' | 'write'> {
-  const retired = rows.filter((version) => version !== null);
-  return {
-    act: 'policy.retire',
-    after: retired.map((version) => showPolicy({ ...version, state: 'retired' }))[0] ?? showPolicy(row),
-    write: async (tx) => {
-      for (const version of retired) await tx.updatePolicyState(version, 'retired');
-      return [];
-    },
-  };
+/** The file says again what is in force: the version that waited is not wanted any more. */
+function planWithdrawal(current: PolicyRow, pending: PolicyRow): PlannedChange {
+  const note = 'the version that waited is withdrawn';
+  return { ...planRetirement(pending, [pending]), ...head(current), change: 'updated', note };
 }
 
-function planPolicyEnd(first: PolicyRow, rows: readonly PolicyRow[]): PlannedChange {
+function planRetirement(first: PolicyRow, rows: readonly PolicyRow[]): PlannedChange {
   return {
-    ...planRetire(first, rows),
+    ...head(first),
     change: 'removed',
-    objectType: 'policy',
-    tenant: first.tenant,
-    object: first.id,
-    objectId: first.id,
+    act: 'policy.retire',
     before: showPolicy(first),
+    after: showPolicy({ ...first, state: 'retired' }),
     note: 'retired: its versions are kept',
+    write: async (tx) => {
+      for (const version of rows) await tx.updatePolicyState(version, 'retired');
+      return [];
+    },
   };
 }

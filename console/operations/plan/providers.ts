@@ -6,7 +6,6 @@ import type { ProviderConfiguration } from '../../contract/configuration.ts';
 import { readProviderEntry } from '../configuration/entries.ts';
 import type { Secrets } from '../configuration/secrets.ts';
 import type { FieldPath } from '../configuration/source.ts';
-import type { ControlContext } from '../context.ts';
 import type { ControlTransaction } from '../ports.ts';
 import { settingNames } from '../snapshot/issue.ts';
 import { nothing, type PlannedChange } from './change-list.ts';
@@ -38,8 +37,7 @@ interface Sealing {
 
 /** The version that holds this secret: the newest stored one where it is the same, else one above. */
 async function planCredential(
-  tx: ControlTransaction,
-  context: ControlContext,
+  { tx, context }: Planner,
   place: { tenant: string; provider: string; secret: string; stored: readonly CredentialRow[] },
 ): Promise<Sealing> {
   const newest = place.stored.at(-1);
@@ -65,8 +63,6 @@ async function planCredential(
 
 /** Plans the providers of one tenant, with their sealed credentials. */
 export async function planProviders(
-  tx: ControlTransaction,
-  context: ControlContext,
   planner: Planner,
   tenant: {
     slug: string;
@@ -82,13 +78,14 @@ export async function planProviders(
     const before = standing.get(wanted.slug) ?? null;
     standing.delete(wanted.slug);
     const path = [...tenant.path, 'providers', index, 'slug'];
-    if (before !== null && !mayChange(planner, before.owner, path, `Provider \`${wanted.slug}\``)) continue;
+    if (before !== null && !mayChange(planner, path, { owner: before.owner, what: `Provider \`${wanted.slug}\`` }))
+      continue;
     const stored = (tenant.current?.credentials ?? []).filter((row) => row.provider === wanted.slug);
     const { credential } = wanted;
     const sealing: Sealing =
       credential === undefined || credential === 'passthrough'
         ? { reference: { kind: 'passthrough' }, row: null }
-        : await planCredential(tx, context, {
+        : await planCredential(planner, {
             tenant: tenant.slug,
             provider: wanted.slug,
             secret: tenant.secrets.get(credential.env) ?? '',

@@ -3,7 +3,6 @@ import type { SubTenantStateRow, TenantRow } from '../../../storage/schema/contr
 import { configurationDefaults, type TenantConfiguration } from '../../contract/configuration.ts';
 import { readLimitDefaults } from '../configuration/entries.ts';
 import type { FieldPath } from '../configuration/source.ts';
-import type { ControlContext } from '../context.ts';
 import { nothing, type PlannedChange } from './change-list.ts';
 import { mayChange, type Planner } from './places.ts';
 
@@ -19,16 +18,16 @@ function showTenant(slug: string, row: TenantSettings): unknown {
 /** Plans a tenant of the file: new, changed, back after it was terminated, or as it is. Null where another owner keeps it. */
 export function planTenant(
   planner: Planner,
-  context: ControlContext,
   wanted: { configuration: TenantConfiguration; path: FieldPath },
   current: TenantRow | null,
 ): PlannedChange | null {
+  const { context } = planner;
   const { slug, capture, approvals } = wanted.configuration;
   const isBack = current?.state === 'terminated';
   if (
     current !== null &&
     !isBack &&
-    !mayChange(planner, current.owner, [...wanted.path, 'slug'], `Tenant \`${slug}\``)
+    !mayChange(planner, [...wanted.path, 'slug'], { owner: current.owner, what: `Tenant \`${slug}\`` })
   ) {
     return null;
   }
@@ -100,7 +99,8 @@ export function planSubTenants(
     const before = standing.get(entry.slug) ?? null;
     standing.delete(entry.slug);
     const path = [...tenant.path, 'subTenants', index, 'slug'];
-    if (before !== null && !mayChange(planner, before.owner, path, `Sub-tenant \`${entry.slug}\``)) return;
+    if (before !== null && !mayChange(planner, path, { owner: before.owner, what: `Sub-tenant \`${entry.slug}\`` }))
+      return;
     const after: SubTenantStateRow = {
       tenant: tenant.slug,
       slug: entry.slug,

@@ -86,8 +86,6 @@ export function openEngine(input: { path: string; memoryBytes: number }): Engine
     async run(lane, signals, job) {
       const leave = await gates[lane].enter(signals.left);
       try {
-        if (tainted.length >= mostTainted)
-          throw new ClickHouseException(202, 'Too many SET, USE or TEMPORARY statements');
         const held = idle[lane].pop() ?? open(lane);
         const slot = createSlot(held, () => tainted.length < mostTainted);
         const reusable = await settle(slot, () => killing(anchor, held.tag, signals.cancel, () => job(slot)));

@@ -1,0 +1,297 @@
+import { randomUUID } from 'node:crypto';
+import t from 'tap';
+import type { CounterWindow, ReservationItem, ReserveReply } from '../schema/reservation.ts';
+import {
+  connectRedis,
+  createReservations,
+  type Redis,
+  type Reservations,
+  readCounters,
+  writeEpochIfAbsent,
+} from './index.ts';
+import { limitKeys } from './keys.ts';
+import { type RedisServer, startRedisServer } from './test-server.ts';
+
+const day: CounterWindow = { align: 'calendar', unitMs: 86_400_000 };
+const minute: CounterWindow = { align: 'rolling', windowMs: 60_000 };
+const epoch = 'e1';
+
+interface Client {
+  redis: Redis;
+  reservations: Reservations;
+}
+
+let server: RedisServer;
+const clients: Client[] = [];
+
+async function connect(
+  options: { timeoutMs?: number; epochOf?: (tenant: string) => string | null } = {},
+): Promise<Client> {
+  const redis = connectRedis(server.url);
+  const reservations = createReservations(redis, { epochOf: () => epoch, timeoutMs: 2000, ...options });
+  await reservations.ready();
+  clients.push({ redis, reservations });
+  return { redis, reservations };
+}
+
+async function newTenant(redis: Redis): Promise<string> {
+  const tenant = `t-${randomUUID()}`;
+  await writeEpochIfAbsent(redis, tenant, epoch);
+  return tenant;
+}
+
+function item(amount: bigint, ceiling: bigint, fields: Partial<ReservationItem> = {}): ReservationItem {
+  return { limitId: 'l', key: 'c:l:*', amount, ceiling, window: day, ...fields };
+}
+
+const request = (tenant: string, items: ReservationItem[], runId: string = randomUUID()) => ({
+  tenant,
+  runId,
+  expiresInMs: 600_000,
+  items,
+});
+
+const count = (replies: ReserveReply[], kind: ReserveReply['kind']) =>
+  replies.filter((one) => one.kind === kind).length;
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+t.before(async () => {
+  server = await startRedisServer();
+});
+
+t.afterEach(async () => {
+  for (const { redis, reservations } of clients.splice(0)) {
+    await reservations.close();
+    redis.disconnect();
+  }
+});
+
+t.teardown(() => server.stop());
+
+t.test('a thousand parallel callers on four proxies get exactly what fits', async (t) => {
+  const four = [await connect(), await connect(), await connect(), await connect()];
+  const [{ redis } = await connect()] = four;
+  const tenant = await newTenant(redis);
+  const items = (number: number) => [
+    item(1n, 137n, { key: 'c:rpm:*', window: minute }),
+    item(BigInt(1 + (number % 7)) * 1_000_000_007n, 9_000_000_000_000_000n, { key: 'c:money:*' }),
+  ];
+  const replies = await Promise.all(
+    Array.from({ length: 1000 }, (_, number) =>
+      (four[number % 4] as Client).reservations.reserve(request(tenant, items(number))),
+    ),
+  );
+  t.equal(count(replies, 'granted'), 137);
+  t.equal(count(replies, 'refused'), 863);
+  const [requests] = await readCounters(redis, tenant, [{ key: 'c:rpm:*', window: minute }]);
+  t.equal(requests?.reserved, 137n);
+});
+
+t.test('a spent budget admits only amounts that still fit, to the last nano-dollar', async (t) => {
+  const { redis, reservations } = await connect();
+  const tenant = await newTenant(redis);
+  const ceiling = 9_000_000_000_000_000n;
+  t.match(await reservations.reserve(request(tenant, [item(ceiling - 1n, ceiling)])), {
+    kind: 'granted',
+    readings: [{ used: 0n, reserved: ceiling - 1n }],
+  });
+  t.match(await reservations.reserve(request(tenant, [item(2n, ceiling)])), {
+    kind: 'refused',
+    refused: 0,
+    readings: [{ used: 0n, reserved: ceiling - 1n }],
+  });
+  t.match(await reservations.reserve(request(tenant, [item(1n, ceiling)])), { readings: [{ reserved: ceiling }] });
+});
+
+t.test('requests of one turn go in one call and are applied in order, settlements first', async (t) => {
+  const { redis, reservations } = await connect();
+  const tenant = await newTenant(redis);
+  await reservations.reserve(request(tenant, [item(60n, 100n)], 'old'));
+  await redis.config('RESETSTAT');
+  const replies = await Promise.all([
+    ...[50n, 51n, 50n, 1n].map((amount) => reservations.reserve(request(tenant, [item(amount, 100n)]))),
+    reservations.settle([{ tenant, runId: 'old', items: [] }]),
+  ]);
+  t.strictSame(
+    replies.map((reply) => reply?.kind),
+    ['granted', 'refused', 'granted', 'refused', undefined],
+  );
+  t.match(await redis.info('commandstats'), /cmdstat_evalsha:calls=1,/);
+});
+
+t.test('tenants do not share counters, whatever their names hold', async (t) => {
+  const { redis, reservations } = await connect();
+  const names = ['a', 'a}', 'a}:c:x', '{a}', 'a%007d', 'a:b', ' ', '\u0000', 'ü', 'a\r\nb', '*', ''];
+  for (const tenant of names) await writeEpochIfAbsent(redis, tenant, epoch);
+  const replies = await Promise.all(
+    names.map((tenant) => reservations.reserve(request(tenant, [item(1n, 1n)], 'same-run'))),
+  );
+  t.equal(count(replies, 'granted'), names.length);
+});
+
+t.test('run ids and counter keys are bytes, whatever they hold', async (t) => {
+  const { redis, reservations } = await connect();
+  const tenant = await newTenant(redis);
+  const hostile = [
+    '',
+    '\u0000',
+    '-inf',
+    '+inf',
+    '(1',
+    "'); redis.call('FLUSHALL')",
+    '"\r\n*1\r\n$8\r\nFLUSHALL\r\n',
+    '😀',
+    '{x}',
+    ';n',
+    '0',
+  ];
+  for (const runId of hostile) {
+    const key = `c:${runId}`;
+    t.match(await reservations.reserve(request(tenant, [item(2n, 3n, { key })], runId)), { kind: 'granted' });
+    await reservations.settle([{ tenant, runId, items: [{ key, amount: 1n }] }]);
+    t.match(await readCounters(redis, tenant, [{ key, window: day }]), [{ used: 1n, reserved: 0n }]);
+  }
+});
+
+t.test('a Redis that lost its counters counts as down and resets no limit', async (t) => {
+  const { redis, reservations } = await connect();
+  const tenant = await newTenant(redis);
+  await reservations.reserve(request(tenant, [item(1n, 1n)]));
+  await redis.flushall();
+  t.strictSame(await reservations.reserve(request(tenant, [item(1n, 1n)])), {
+    kind: 'down',
+    reason: 'counters_invalid',
+  });
+  await t.rejects(reservations.settle([{ tenant, runId: 'x', items: [] }]), { code: 'engine_unavailable' });
+  t.strictSame(await redis.keys('*'), [], 'nothing was written');
+  await writeEpochIfAbsent(redis, tenant, 'another');
+  t.strictSame(await reservations.reserve(request(tenant, [item(1n, 1n)])), {
+    kind: 'down',
+    reason: 'counters_invalid',
+  });
+});
+
+t.test('a tenant without a known epoch counts as down', async (t) => {
+  const { reservations } = await connect({ epochOf: () => null });
+  t.strictSame(await reservations.reserve(request('t', [item(1n, 1n)])), { kind: 'down', reason: 'epoch_unknown' });
+});
+
+t.test('a script that Redis forgot is sent again', async (t) => {
+  const { redis, reservations } = await connect();
+  const tenant = await newTenant(redis);
+  await redis.script('FLUSH');
+  t.match(await reservations.reserve(request(tenant, [item(1n, 1n)])), { kind: 'granted' });
+});
+
+t.test('data of another kind under a key of one tenant stops that tenant only, and changes nothing', async (t) => {
+  const { redis, reservations } = await connect();
+  const [broken, sound] = [await newTenant(redis), await newTenant(redis)];
+  await redis.lpush(`hoc:{${broken}}:c:b:*;u86400000`, 'x');
+  for (let number = 0; number < 8; number += 1) {
+    const items = [item(1n, 9n, { key: 'c:a:*' }), item(1n, 9n, { key: 'c:b:*' })];
+    t.strictSame(await reservations.reserve(request(broken, items)), { kind: 'down', reason: 'redis_error:WRONGTYPE' });
+  }
+  t.match(await readCounters(redis, broken, [{ key: 'c:a:*', window: day }]), [{ used: 0n, reserved: 0n }]);
+  t.match(await reservations.reserve(request(sound, [item(1n, 1n)])), { kind: 'granted' });
+});
+
+t.test('amounts that no counter holds exactly are refused before Redis is asked', async (t) => {
+  const { reservations } = await connect();
+  const over = 9_000_000_000_000_001n;
+  for (const items of [[item(over, over)], [item(-1n, 1n)], [item(1n, over)], [item(1n, 2n), item(1n, 2n)]]) {
+    await t.rejects(reservations.reserve(request('t', items)), { code: 'internal' });
+  }
+  await t.rejects(reservations.settle([{ tenant: 't', runId: 'r', items: [{ key: 'k', amount: over }] }]));
+});
+
+t.test('a thousand settlements in one go are all done, twice without harm', async (t) => {
+  const { redis, reservations } = await connect();
+  const tenant = await newTenant(redis);
+  const runs = Array.from({ length: 1000 }, (_, number) => `run-${number}`);
+  await Promise.all(runs.map((runId) => reservations.reserve(request(tenant, [item(5n, 5000n)], runId))));
+  const settles = runs.map((runId) => ({ tenant, runId, items: [{ key: 'c:l:*', amount: 3n }] }));
+  await reservations.settle(settles);
+  await reservations.settle(settles);
+  t.match(await readCounters(redis, tenant, [{ key: 'c:l:*', window: day }]), [{ used: 3000n, reserved: 0n }]);
+  const [, open, due] = limitKeys(tenant);
+  t.equal((await redis.exists(open)) + (await redis.exists(due)), 0, 'nothing is kept of settled runs');
+});
+
+t.test('a Redis that may evict counters is not ready', async (t) => {
+  const { redis, reservations } = await connect();
+  await redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+  await t.rejects(reservations.ready(), { code: 'not_ready', message: /noeviction/ });
+  await redis.config('SET', 'maxmemory-policy', 'noeviction');
+});
+
+t.test('a hung Redis is answered for within 150 ms, then at once; late grants are given back', async (t) => {
+  const { redis, reservations } = await connect({ timeoutMs: 100 });
+  const tenant = await newTenant(redis);
+  const other = await connect();
+  server.signal('SIGSTOP');
+  const waits: number[] = [];
+  const ask = async () => {
+    const start = performance.now();
+    const reply = await reservations.reserve(request(tenant, [item(1n, 100n)]));
+    waits.push(performance.now() - start);
+    return reply;
+  };
+  for (let number = 0; number < 5; number += 1) t.strictSame(await ask(), { kind: 'down', reason: 'timeout' });
+  // The median: a pause of this machine is not one of the driver.
+  const median = waits.sort((a, b) => a - b)[2] ?? 0;
+  t.ok(median >= 99 && median < 150, `${waits.map(Math.round)} ms`);
+  t.equal(reservations.state().circuit, 'open');
+  let turned = false;
+  setImmediate(() => {
+    turned = true;
+  });
+  const many = await Promise.all(Array.from({ length: 5000 }, ask));
+  t.notOk(turned, 'within the same turn of the event loop');
+  t.ok(many.every((reply) => reply.kind === 'down' && reply.reason === 'circuit_open'));
+  t.equal(reservations.state().waitingRuns, 5, 'nothing piles up');
+  await t.rejects(reservations.settle([{ tenant, runId: 'x', items: [] }]), { code: 'engine_unavailable' });
+  server.signal('SIGCONT');
+  await until('the circuit closes', () => reservations.state().circuit === 'closed');
+  await until('late grants are given back', async () => {
+    const [reading] = await readCounters(other.redis, tenant, [{ key: 'c:l:*', window: day }]);
+    return reading?.reserved === 0n && reading.used === 0n && reservations.state().strayRuns === 0;
+  });
+  t.match(await ask(), { kind: 'granted' });
+});
+
+t.test('a connection that breaks before the answer is answered down, and what was granted is given back', async (t) => {
+  const { redis, reservations } = await connect({ timeoutMs: 10_000 });
+  const tenant = await newTenant(redis);
+  const other = await connect();
+  server.signal('SIGSTOP');
+  const waiting = reservations.reserve(request(tenant, [item(1n, 100n)]));
+  await until('it was sent', () => reservations.state().waitingRuns === 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  redis.disconnect(true);
+  t.strictSame(await waiting, { kind: 'down', reason: 'connection' });
+  t.strictSame(await reservations.reserve(request(tenant, [item(1n, 100n)])), { kind: 'down', reason: 'connection' });
+  t.equal(reservations.state().strayRuns, 1, 'only what was sent may have been granted');
+  server.signal('SIGCONT');
+  await until('it is given back', () => reservations.state().strayRuns === 0 && redis.status === 'ready');
+  t.match(await reservations.reserve(request(tenant, [item(1n, 100n)], 'next')), {
+    readings: [{ used: 0n, reserved: 1n }],
+  });
+  await reservations.settle([{ tenant, runId: 'next', items: [] }]);
+  t.match(await readCounters(other.redis, tenant, [{ key: 'c:l:*', window: day }]), [{ used: 0n, reserved: 0n }]);
+});
+
+t.test('who waits while the driver closes is answered', async (t) => {
+  const { redis, reservations } = await connect();
+  const tenant = await newTenant(redis);
+  const waiting = reservations.reserve(request(tenant, [item(1n, 1n)]));
+  await reservations.close();
+  t.strictSame(await waiting, { kind: 'down', reason: 'closed' });
+  t.strictSame(await reservations.reserve(request(tenant, [item(1n, 1n)])), { kind: 'down', reason: 'closed' });
+});
