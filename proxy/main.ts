@@ -1,25 +1,26 @@
-import { createPublicKey, randomFillSync } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 import { uuidv7 } from 'uuidv7';
 import { createKeyHasher } from '../policy/access/index.ts';
-import { announceReady, onShutdown } from '../storage/process/lifecycle.ts';
 import { type Environment, readEnvironment } from '../storage/process/environment.ts';
+import { announceReady, onShutdown } from '../storage/process/lifecycle.ts';
+import { createSaltSource } from '../storage/process/salts.ts';
 import { connectRedis, createLiveWriter, createManifestChannel, createReservations } from '../storage/redis/index.ts';
 import { openSnapshotCache } from '../storage/snapshot-cache/index.ts';
-import { openSpool } from '../storage/spool/index.ts';
-import { openNodeIdentity } from '../storage/vault/node-identity.ts';
+import { openSpool, type Spool } from '../storage/spool/index.ts';
 import { createNodeKey, openAtNode } from '../storage/vault/index.ts';
+import { openNodeIdentity } from '../storage/vault/node-identity.ts';
 import { createRefusalCollapse } from './pipeline/collapse.ts';
-import { governRun } from './pipeline/index.ts';
-import type { Gate } from './pipeline/ports.ts';
 import { createCredentialStore } from './pipeline/credential-store.ts';
-import { createSettler } from './pipeline/settle.ts';
+import { governRun } from './pipeline/index.ts';
+import type { ClockPort, Gate } from './pipeline/ports.ts';
 import { createRefresher } from './pipeline/refresher.ts';
-import { createSnapshotFeed } from './pipeline/snapshot-feed.ts';
+import { createSettler } from './pipeline/settle.ts';
+import { createSnapshotFeed, type SnapshotFeed } from './pipeline/snapshot-feed.ts';
 import { createAdminServer } from './routes/admin.ts';
 import { createProxyServer } from './server.ts';
-import { createTelemetry } from './telemetry.ts';
+import { createTelemetry, type ProxyTelemetry } from './telemetry.ts';
 import { createUpstreamClient } from './upstream/client.ts';
 import { createControlLink } from './upstream/control.ts';
 
@@ -27,9 +28,8 @@ const pollMs = 500;
 const staleAfterMs = 30_000;
 const secondMs = 1000;
 const megabyte = 1024 * 1024;
-
-/** What every address of this process falls back to. */
 const anyPort = '127.0.0.1:0';
+const clock: ClockPort = { nowMs: Date.now, nowUs: () => performance.now() * secondMs };
 
 /**
  * Runs one proxy until it is told to end: joins the drivers to the pipeline, keeps the snapshot fresh, listens.
@@ -42,54 +42,115 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
   const log = pino({ name: 'proxy' }, pino.destination(2));
   const proxyId = environment.optional('HOC_PROXY_ID') ?? 'proxy-1';
   const data = environment.required('HOC_DATA');
-  const link = createControlLink(environment.required('HOC_CONTROL_URL'), environment.secret('HOC_NODE_TOKEN'));
-  const redis = connectRedis(environment.required('REDIS_URL'));
-  const subscriber = connectRedis(environment.required('REDIS_URL'));
-  const credentials = createCredentialStore({
-    name: proxyId,
-    link,
-    identity: openNodeIdentity(join(data, 'proxies', proxyId, 'node.json')),
-    createKey: createNodeKey,
-    open: openAtNode,
-  });
   const spool = await openSpool({
     dir: join(data, 'spool'),
     proxyId,
     durability: environment.optional('HOC_DURABILITY') === 'disk' ? 'disk' : 'process',
+  });
+  const snapshot = await openSnapshot({ environment, log, proxyId, spool });
+  const { gate, stop } = joinGate({ environment, snapshot, spool });
+  const collapse = createRefusalCollapse(clock);
+  const state = { open: true, running: 0 };
+  const server = createProxyServer(async (call, caller) => {
+    state.running += 1;
+    await governRun({ gate, collapse }, call, caller);
+    state.running -= 1;
+  });
+  const live = await reportLive({ environment, log, proxyId, spool, snapshot, state });
+  const flushing = setInterval(() => collapse.flush(false), secondMs);
+  const admin = createAdminServer({
+    metrics: () => readMetrics(snapshot.telemetry),
+    unready: () => listReasons({ open: state.open, feed: snapshot.feed, spool }),
+  });
+  const proxyUrl = await server.listen(environment.listen('HOC_PROXY_LISTEN', anyPort));
+  const adminUrl = await admin.listen(environment.listen('HOC_ADMIN_LISTEN', anyPort));
+  announceReady('proxy', { proxy: proxyUrl, admin: adminUrl });
+
+  onShutdown(environment.optional('HOC_PARENT_PIPE') === '1', async () => {
+    state.open = false;
+    log.info({ running: state.running }, 'draining: no new connections, open runs go on');
+    await server.drain();
+    clearInterval(flushing);
+    collapse.flush(true);
+    await stop();
+    await live.stop();
+    await spool.close();
+    await admin.close();
+  });
+}
+
+interface OpenSnapshot {
+  feed: SnapshotFeed;
+  credentials: ReturnType<typeof createCredentialStore>;
+  telemetry: ProxyTelemetry;
+  refresh: () => Promise<void>;
+}
+
+/** The snapshot in force, from the disk first and then from control, and the metrics that tell its age. */
+async function openSnapshot(input: {
+  environment: Environment;
+  log: Logger;
+  proxyId: string;
+  spool: Spool;
+}): Promise<OpenSnapshot> {
+  const { environment, log, proxyId, spool } = input;
+  const folder = join(environment.required('HOC_DATA'), 'proxies', proxyId);
+  const link = createControlLink(environment.required('HOC_CONTROL_URL'), environment.secret('HOC_NODE_TOKEN'));
+  const credentials = createCredentialStore({
+    name: proxyId,
+    link,
+    identity: openNodeIdentity(join(folder, 'node.json')),
+    createKey: createNodeKey,
+    open: openAtNode,
   });
   const telemetry = createTelemetry(
     {
       spool: () => ({ bytes: spool.stats().bytes, oldestAgeSeconds: spool.stats().oldestMs / secondMs }),
       snapshotAgeSeconds: () => (feed.ageMs() ?? -secondMs) / secondMs,
     },
-    (what, error) => log.error({ what, err: error }, 'the proxy failed on a run'),
+    (what, error) => log.error({ what, err: error }, 'the proxy failed'),
   );
+  const publicKey = Buffer.from(environment.secret('HOC_SNAPSHOT_PUBLIC_KEY'), 'base64');
   const feed = createSnapshotFeed({
     source: link,
-    cache: await openSnapshotCache(join(data, 'proxies', proxyId, 'snapshot')),
-    publicKey: createPublicKey({
-      key: Buffer.from(environment.secret('HOC_SNAPSHOT_PUBLIC_KEY'), 'base64'),
-      format: 'der',
-      type: 'spki',
-    }),
-    nowMs: Date.now,
+    cache: await openSnapshotCache(join(folder, 'snapshot')),
+    publicKey: createPublicKey({ key: publicKey, format: 'der', type: 'spki' }),
+    nowMs: clock.nowMs,
     onChange: (snapshot) => {
       telemetry.manifestSequence.set(snapshot.manifest.sequence);
       log.info({ manifest: snapshot.manifestId, sequence: snapshot.manifest.sequence }, 'snapshot in force');
     },
   });
+  await feed.restore().catch((error: unknown) => log.warn({ err: error }, 'the snapshot on disk is not usable'));
+  const refresh = createRefresher({
+    feed,
+    credentials,
+    onTrouble: (on, error) => {
+      telemetry.degraded('snapshot_not_confirmed', on);
+      if (on) log.warn({ err: error }, 'control did not confirm the snapshot; the last good one stays in force');
+    },
+  });
+  await refresh();
+  return { feed, credentials, telemetry, refresh };
+}
+
+/** Joins everything the pipeline needs. `stop` settles what waits and closes what was opened here. */
+function joinGate(input: { environment: Environment; snapshot: OpenSnapshot; spool: Spool }): {
+  gate: Gate;
+  stop: () => Promise<void>;
+} {
+  const { environment, spool } = input;
+  const { feed, telemetry, credentials } = input.snapshot;
+  const redis = connectRedis(environment.required('REDIS_URL'));
   const reservations = createReservations(redis, {
     timeoutMs: environment.integer('HOC_REDIS_TIMEOUT_MS', 100),
     epochOf: (tenant) => feed.current()?.tenants.get(tenant)?.ids.counter_epoch ?? null,
   });
   const upstream = createUpstreamClient();
-  const settler = createSettler({
-    reservations,
-    gate: () => gate,
-    onFailure: (error) => telemetry.failed('settle', error),
-  });
+  const onFailure = (error: unknown) => telemetry.failed('settle', error);
+  const settler = createSettler({ reservations, spool, clock, onFailure });
   const gate: Gate = {
-    clock: { nowMs: Date.now, nowUs: () => performance.now() * secondMs },
+    clock,
     ids: { runId: uuidv7, salt: createSaltSource() },
     hashKey: createKeyHasher(environment.secret('HOC_KEY_HASH_SECRET')),
     snapshot: feed.current,
@@ -100,87 +161,66 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
     credentials,
     telemetry,
     settler,
-    limits: readLimits(environment),
+    limits: {
+      maxBodyBytes: environment.integer('HOC_MAX_BODY_BYTES', 64 * megabyte),
+      maxCaptureBytes: Math.min(environment.integer('HOC_MAX_CAPTURE_BYTES', 4 * megabyte), 12 * megabyte),
+      reservationMs: environment.integer('HOC_RESERVATION_MS', 900_000),
+    },
   };
-  const collapse = createRefusalCollapse(gate);
-
-  await feed.restore().catch((error: unknown) => log.warn({ err: error }, 'the snapshot on disk is not usable'));
-  const refresh = createRefresher({ feed, credentials, onTrouble: (on, error) => {
-    telemetry.degraded('snapshot_not_confirmed', on);
-    if (on) log.warn({ err: error }, 'control did not confirm the snapshot; the last good one stays in force');
-  } });
-  await refresh();
-  const unsubscribe = await createManifestChannel(subscriber).subscribe(() => void refresh());
-
-  let running = 0;
-  let open = true;
-  const server = createProxyServer(async (call, caller) => {
-    running += 1;
-    await governRun(gate, collapse, call, caller);
-    running -= 1;
-  });
-  const admin = createAdminServer({
-    metrics: async () => ({ contentType: telemetry.registry.contentType, body: await telemetry.registry.metrics() }),
-    unready: () => [
-      ...(open ? [] : ['draining']),
-      ...(feed.current() === null ? ['no snapshot yet'] : []),
-      ...(spool.accepts() ? [] : ['the spool takes no new runs']),
-    ],
-  });
-  const live = createLiveWriter(redis, proxyId);
-  const describeLive = () => ({
-    proxy_id: proxyId,
-    proxy_epoch: spool.epoch,
-    at_ms: Date.now(),
-    manifest_id: feed.current()?.manifestId ?? null,
-    manifest_sequence: feed.current()?.manifest.sequence ?? null,
-    running,
-    draining: !open,
-  });
-  const timers = [
-    setInterval(() => void refresh(), pollMs),
-    setInterval(() => {
-      collapse.flush(false);
-      void live.write(describeLive()).catch((error: unknown) => log.debug({ err: error }, 'live state not written'));
-    }, secondMs),
-  ];
-  const proxyUrl = await server.listen(environment.listen('HOC_PROXY_LISTEN', anyPort));
-  const adminUrl = await admin.listen(environment.listen('HOC_ADMIN_LISTEN', anyPort));
-  announceReady('proxy', { proxy: proxyUrl, admin: adminUrl });
-
-  onShutdown(environment.optional('HOC_PARENT_PIPE') === '1', async () => {
-    open = false;
-    log.info('draining: no new connections, open runs go on');
-    await server.drain();
-    for (const timer of timers) clearInterval(timer);
-    collapse.flush(true);
+  const stop = async () => {
     await settler.drain();
-    await unsubscribe();
-    await spool.close();
-    await Promise.all([admin.close(), upstream.close(), reservations.close()]);
+    await Promise.all([upstream.close(), reservations.close()]);
     redis.disconnect();
-    subscriber.disconnect();
-  });
+  };
+  return { gate, stop };
 }
 
-function readLimits(environment: Environment): Gate['limits'] {
-  return {
-    maxBodyBytes: environment.integer('HOC_MAX_BODY_BYTES', 64 * megabyte),
-    maxCaptureBytes: environment.integer('HOC_MAX_CAPTURE_BYTES', 4 * megabyte),
-    reservationMs: environment.integer('HOC_RESERVATION_MS', 900_000),
+/** Says once a second what is in force here, and listens for pushes of a new manifest beside the poll. */
+async function reportLive(input: {
+  environment: Environment;
+  log: Logger;
+  proxyId: string;
+  spool: Spool;
+  snapshot: OpenSnapshot;
+  state: { open: boolean; running: number };
+}): Promise<{ stop: () => Promise<void> }> {
+  const { log, proxyId, spool, state } = input;
+  const { feed, refresh } = input.snapshot;
+  const url = input.environment.required('REDIS_URL');
+  const writing = connectRedis(url);
+  const listening = connectRedis(url);
+  const writer = createLiveWriter(writing, proxyId);
+  const unsubscribe = await createManifestChannel(listening).subscribe(() => void refresh());
+  const write = () =>
+    writer
+      .write({
+        proxy_id: proxyId,
+        proxy_epoch: spool.epoch,
+        at_ms: clock.nowMs(),
+        manifest_id: feed.current()?.manifestId ?? null,
+        manifest_sequence: feed.current()?.manifest.sequence ?? null,
+        running: state.running,
+        draining: !state.open,
+      })
+      .catch((error: unknown) => log.debug({ err: error }, 'live state not written'));
+  const timers = [setInterval(() => void refresh(), pollMs), setInterval(() => void write(), secondMs)];
+  const stop = async () => {
+    for (const timer of timers) clearInterval(timer);
+    await unsubscribe();
+    writing.disconnect();
+    listening.disconnect();
   };
+  return { stop };
 }
 
-/** 16 random bytes a call, drawn from the system in blocks: a call a salt would cost a system call each. */
-function createSaltSource(): () => string {
-  const block = Buffer.alloc(4096);
-  let offset = block.length;
-  return () => {
-    if (offset === block.length) {
-      randomFillSync(block);
-      offset = 0;
-    }
-    offset += 16;
-    return block.toString('hex', offset - 16, offset);
-  };
+async function readMetrics({ registry }: ProxyTelemetry): Promise<{ contentType: string; body: string }> {
+  return { contentType: registry.contentType, body: await registry.metrics() };
+}
+
+function listReasons(input: { open: boolean; feed: SnapshotFeed; spool: Spool }): string[] {
+  return [
+    ...(input.open ? [] : ['draining']),
+    ...(input.feed.current() === null ? ['no snapshot yet'] : []),
+    ...(input.spool.accepts() ? [] : ['the spool takes no new runs']),
+  ];
 }

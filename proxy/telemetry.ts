@@ -24,12 +24,70 @@ export interface TelemetryProbes {
  * Labels are bounded: tenant, provider and dialect come from the configuration, model only where a price list knows it,
  * everything else from closed lists. No caller text, key or prompt ever becomes a label.
  */
-export function createTelemetry(probes: TelemetryProbes, onFailure: (what: string, error: unknown) => void): ProxyTelemetry {
+export function createTelemetry(
+  probes: TelemetryProbes,
+  onFailure: (what: string, error: unknown) => void,
+): ProxyTelemetry {
   const registry = new Registry();
-  const registers = [registry];
   collectDefaultMetrics({ register: registry });
-  const started = new Counter({ name: 'hoc_runs_started_total', help: 'Runs accepted', registers });
-  const open = new Gauge({ name: 'hoc_runs_open', help: 'Runs on their way through the pipeline', registers });
+  const state = createStateMetrics([registry]);
+  const totals = createRunTotals([registry]);
+  const times = createRunTimes([registry]);
+  registerProbes(probes, [registry]);
+  return {
+    registry,
+    manifestSequence: state.manifestSequence,
+    degraded: (mode, on) => state.degraded.set({ mode }, on ? 1 : 0),
+    runStarted() {
+      state.started.inc();
+      state.open.inc();
+    },
+    runFinished(run) {
+      state.open.dec(run.count);
+      if (run.degraded) state.degradedRuns.inc();
+      totals(run);
+      times(run);
+    },
+    limitUsed: (tenant, limit, ratio) => state.limitUse.set({ tenant, limit }, ratio),
+    failed(what, error) {
+      state.failures.inc({ what });
+      onFailure(what, error);
+    },
+  };
+}
+
+function createStateMetrics(registers: Registry[]) {
+  return {
+    started: new Counter({ name: 'hoc_runs_started_total', help: 'Runs accepted', registers }),
+    open: new Gauge({ name: 'hoc_runs_open', help: 'Runs on their way through the pipeline', registers }),
+    limitUse: new Gauge({
+      name: 'hoc_limit_use_ratio',
+      help: 'Used and reserved against the ceiling at the last run; the fullest subject of the limit may differ',
+      labelNames: ['tenant', 'limit'],
+      registers,
+    }),
+    degradedRuns: new Counter({ name: 'hoc_degraded_runs_total', help: 'Runs decided without counters', registers }),
+    degraded: new Gauge({
+      name: 'hoc_degraded',
+      help: '1 while a part works in its degraded mode',
+      labelNames: ['mode'],
+      registers,
+    }),
+    failures: new Counter({
+      name: 'hoc_proxy_failures_total',
+      help: 'Faults of the proxy itself',
+      labelNames: ['what'],
+      registers,
+    }),
+    manifestSequence: new Gauge({
+      name: 'hoc_manifest_sequence',
+      help: 'Sequence of the manifest in force',
+      registers,
+    }),
+  };
+}
+
+function createRunTotals(registers: Registry[]): (run: RunSummary) => void {
   const runs = new Counter({
     name: 'hoc_runs_total',
     help: 'Runs that reached a terminal status',
@@ -54,6 +112,16 @@ export function createTelemetry(probes: TelemetryProbes, onFailure: (what: strin
     labelNames: ['tenant', 'provider', 'model'],
     registers,
   });
+  return ({ tenant, provider, dialect, model, ...run }) => {
+    runs.inc({ tenant, provider, dialect, model, status: run.status }, run.count);
+    decisions.inc({ tenant, verdict: run.verdict, code: run.refusalCode ?? '' }, run.count);
+    if (run.inputTokens > 0) tokens.inc({ tenant, provider, model, direction: 'input' }, run.inputTokens);
+    if (run.outputTokens > 0) tokens.inc({ tenant, provider, model, direction: 'output' }, run.outputTokens);
+    if (run.costNanoUsd > 0n) cost.inc({ tenant, provider, model }, Number(run.costNanoUsd));
+  };
+}
+
+function createRunTimes(registers: Registry[]): (run: RunSummary) => void {
   const latency = new Histogram({
     name: 'hoc_run_duration_seconds',
     help: 'Accepted request to terminal record',
@@ -75,56 +143,12 @@ export function createTelemetry(probes: TelemetryProbes, onFailure: (what: strin
     buckets: stageBuckets,
     registers,
   });
-  const limitUse = new Gauge({
-    name: 'hoc_limit_use_ratio',
-    help: 'Used and reserved against the ceiling at the last run; the fullest subject of the limit may differ',
-    labelNames: ['tenant', 'limit'],
-    registers,
-  });
-  const degradedRuns = new Counter({ name: 'hoc_degraded_runs_total', help: 'Runs decided without counters', registers });
-  const degradedMode = new Gauge({
-    name: 'hoc_degraded',
-    help: '1 while a part works in its degraded mode',
-    labelNames: ['mode'],
-    registers,
-  });
-  const failures = new Counter({
-    name: 'hoc_proxy_failures_total',
-    help: 'Faults of the proxy itself',
-    labelNames: ['what'],
-    registers,
-  });
-  const manifestSequence = new Gauge({ name: 'hoc_manifest_sequence', help: 'Sequence of the manifest in force', registers });
-  registerProbes(probes, registers);
-
-  return {
-    registry,
-    manifestSequence,
-    degraded: (mode, on) => degradedMode.set({ mode }, on ? 1 : 0),
-    runStarted() {
-      started.inc();
-      open.inc();
-    },
-    runFinished(run: RunSummary) {
-      const { tenant, provider, dialect, model } = run;
-      open.dec(run.count);
-      runs.inc({ tenant, provider, dialect, model, status: run.status }, run.count);
-      decisions.inc({ tenant, verdict: run.verdict, code: run.refusalCode ?? '' }, run.count);
-      if (run.inputTokens > 0) tokens.inc({ tenant, provider, model, direction: 'input' }, run.inputTokens);
-      if (run.outputTokens > 0) tokens.inc({ tenant, provider, model, direction: 'output' }, run.outputTokens);
-      if (run.costNanoUsd > 0n) cost.inc({ tenant, provider, model }, Number(run.costNanoUsd));
-      latency.observe({ provider, status: run.status }, run.latencyMs / 1000);
-      if (run.ttftMs !== null) firstToken.observe({ provider }, run.ttftMs / 1000);
-      if (run.degraded) degradedRuns.inc();
-      for (const { stage, us } of run.stageUs) {
-        if (!foreignStages.has(stage)) overhead.observe({ stage }, us / 1_000_000);
-      }
-    },
-    limitUsed: (tenant, limit, ratio) => limitUse.set({ tenant, limit }, ratio),
-    failed(what, error) {
-      failures.inc({ what });
-      onFailure(what, error);
-    },
+  return (run) => {
+    latency.observe({ provider: run.provider, status: run.status }, run.latencyMs / 1000);
+    if (run.ttftMs !== null) firstToken.observe({ provider: run.provider }, run.ttftMs / 1000);
+    for (const { stage, us } of run.stageUs) {
+      if (!foreignStages.has(stage)) overhead.observe({ stage }, us / 1_000_000);
+    }
   };
 }
 

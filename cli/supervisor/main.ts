@@ -137,6 +137,8 @@ async function startEverything(session: Session, parts: Parts): Promise<() => vo
   const inherited = inheritedEnv(options.env, secretNames);
   const engines = startEngines({ folder: folder.path, fleet, addresses, secrets, env: inherited, given: options.env });
   const simulated = startSimulator(folder.path, configuration, { fleet, inherited });
+  // It is awaited further down; a start that fails before that has its own cause to tell.
+  simulated.catch(() => undefined);
   const bootstrapToken = makeToken('hocboot');
   const processes = describeProcesses({
     folder: folder.path,

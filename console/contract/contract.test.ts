@@ -31,10 +31,13 @@ tenants:
       - { id: team-budget, kind: money, ceilingUsd: "50", window: 1mo, align: calendar, by: [subTenant], near: 80 }
 `;
 
-t.test('the published JSON Schema is the one of the code (HOC_WRITE_SCHEMA=1 in the project writes it anew)', async (t) => {
-  if (process.env.HOC_WRITE_SCHEMA === '1') writeFileSync(published, renderConfigurationSchema());
-  t.equal(readFileSync(new URL('./hoc.schema.json', import.meta.url), 'utf8'), renderConfigurationSchema());
-});
+t.test(
+  'the published JSON Schema is the one of the code (HOC_WRITE_SCHEMA=1 in the project writes it anew)',
+  async (t) => {
+    if (process.env.HOC_WRITE_SCHEMA === '1') writeFileSync(published, renderConfigurationSchema());
+    t.equal(readFileSync(new URL('./hoc.schema.json', import.meta.url), 'utf8'), renderConfigurationSchema());
+  },
+);
 
 t.test('the documented example fits the schema, and a misspelt field does not', async (t) => {
   const check = Compile(configurationSchema);

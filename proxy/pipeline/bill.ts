@@ -1,6 +1,6 @@
 import { computeCost } from '../../policy/pricing/index.ts';
 import { noUsage, type Usage, type UsageSource } from '../../storage/schema/run.ts';
-import type { Ending } from './finish.ts';
+import type { Ending } from './ending.ts';
 import type { Run } from './run.ts';
 
 /** What a run came to. `usage` holds only what the provider reported. */

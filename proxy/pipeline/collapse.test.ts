@@ -46,7 +46,7 @@ function createWorld() {
     once: () => undefined,
     destroy: () => undefined,
   };
-  const collapse = createRefusalCollapse(gate);
+  const collapse = createRefusalCollapse(gate.clock);
   const refuseOne = (keyId: string) => {
     const run = openRun(gate, call);
     run.suspect = { tenant: 'acme', keyId };

@@ -1,5 +1,5 @@
 import type { CallerAnswer } from './call.ts';
-import type { Gate } from './ports.ts';
+import type { ClockPort } from './ports.ts';
 import { answerRefusal, endRefused, recordRefusal } from './refused.ts';
 import type { Refusal, Run } from './run.ts';
 
@@ -24,18 +24,18 @@ export interface RefusalCollapse {
  * Keeps a flood of refusals of one key from becoming a flood of records: beyond 50 in a second, one counted record a
  * second and reason stands for the rest, and every answer carries that record's run id, so that a pasted id opens a run.
  */
-export function createRefusalCollapse(gate: Gate): RefusalCollapse {
+export function createRefusalCollapse(clock: ClockPort): RefusalCollapse {
   const floods = new Map<string, Flood>();
 
   function record(flood: Flood): void {
     if (flood.standing === null) return;
-    recordRefusal(gate, flood.standing.run, flood.standing.refusal, flood.standing.count);
+    recordRefusal(flood.standing.run, flood.standing.refusal, flood.standing.count);
     flood.standing = null;
   }
 
   return {
     end(run, refusal, caller) {
-      const second = Math.floor(gate.clock.nowMs() / 1000);
+      const second = Math.floor(clock.nowMs() / 1000);
       const name = `${run.suspect?.tenant ?? ''}|${run.suspect?.keyId ?? ''}|${refusal.code}|${refusal.owner ?? ''}`;
       const flood = floods.get(name) ?? { second, seen: 0, standing: null };
       if (flood.second !== second) {
@@ -45,13 +45,13 @@ export function createRefusalCollapse(gate: Gate): RefusalCollapse {
       }
       floods.set(name, flood);
       flood.seen += 1;
-      if (flood.seen <= recordedPerSecond) return endRefused(gate, run, refusal, caller);
+      if (flood.seen <= recordedPerSecond) return endRefused(run, refusal, caller);
       if (flood.standing === null) flood.standing = { run, refusal, count: 1 };
       else flood.standing.count += 1;
-      answerRefusal(flood.standing.run.id, run, refusal, caller);
+      answerRefusal(run, { runId: flood.standing.run.id, refusal }, caller);
     },
     flush(force) {
-      const second = Math.floor(gate.clock.nowMs() / 1000);
+      const second = Math.floor(clock.nowMs() / 1000);
       for (const [name, flood] of floods) {
         if (!force && flood.second === second) continue;
         record(flood);

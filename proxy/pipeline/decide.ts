@@ -2,7 +2,6 @@ import { canonicalJson, decisionDigest, sha256Hex } from '../../policy/evidence/
 import { decideRequest, engineVersion, freezeContext } from '../../policy/rules/index.ts';
 import type { Decision, DecisionContext, FactValue } from '../../storage/schema/decision.ts';
 import { computeQuote } from './price.ts';
-import type { Gate } from './ports.ts';
 import { closeStage, type DecisionRecord, type Identified, type Read, type Refusal, type Run, refuse } from './run.ts';
 import { actorName } from './identify.ts';
 
@@ -15,7 +14,7 @@ export const detectorVersion = 'none';
  * The context holds exactly the facts that this tenant's policies name. Fails closed: a policy that cannot be evaluated
  * is settled by its own `on_error`, and a fault of the engine itself denies.
  */
-export function decide(gate: Gate, run: Run, identified: Identified, request: Read): DecisionRecord | Refusal {
+export function decide(run: Run, identified: Identified, request: Read): DecisionRecord | Refusal {
   const { tenant } = identified;
   const context = freezeContext({
     phase: 'request',
@@ -40,7 +39,7 @@ export function decide(gate: Gate, run: Run, identified: Identified, request: Re
   const record = recordDecision(tenant.snapshotId, decision, context);
   run.decided = record;
   run.tags = { ...run.tags, ...decision.tags };
-  closeStage(gate, run, 'decide', decision.verdict);
+  closeStage(run, 'decide', decision.verdict);
   if (decision.verdict === 'deny') return refuse('policy_denied', `Blocked by ${describeOwner(decision)}`, decision.owner);
   return record;
 }

@@ -20,8 +20,8 @@ const lingerMs = 250;
  * Resolves when the run has ended, however it ended. Nothing is ever sent twice. A caller that leaves ends the exchange
  * with the provider at once; a provider that fails before its head becomes a native error, after it a broken-off answer.
  */
-export function forward(gate: Gate, run: Run, permit: Intended, caller: CallerAnswer): Promise<void> {
-  return new Promise((resolve) => new Relay({ gate, run, permit, caller, resolve }).start());
+export function forward(run: Run, permit: Intended, caller: CallerAnswer): Promise<void> {
+  return new Promise((resolve) => new Relay({ run, permit, caller, resolve }).start());
 }
 
 class Relay {
@@ -43,8 +43,8 @@ class Relay {
   #ttftMs: number | null = null;
   #linger: NodeJS.Timeout | null = null;
 
-  constructor(input: { gate: Gate; run: Run; permit: Intended; caller: CallerAnswer; resolve: () => void }) {
-    this.#gate = input.gate;
+  constructor(input: { run: Run; permit: Intended; caller: CallerAnswer; resolve: () => void }) {
+    this.#gate = input.run.gate;
     this.#run = input.run;
     this.#permit = input.permit;
     this.#caller = input.caller;
@@ -82,7 +82,7 @@ class Relay {
   #onHead(head: UpstreamHead): void {
     if (this.#finished) return;
     this.#head = head;
-    closeStage(this.#gate, this.#run, 'forward', String(head.status));
+    closeStage(this.#run, 'forward', String(head.status));
     this.#observation = openObservation({
       dialect: this.#permit.request.dialect,
       head,
@@ -197,7 +197,7 @@ class Relay {
       return;
     }
     const facts = this.#head === null ? null : this.#observeEnd();
-    if (this.#head === null) closeStage(this.#gate, this.#run, 'forward', 'failed');
+    if (this.#head === null) closeStage(this.#run, 'forward', 'failed');
     if (!this.#finish('failed', facts)) return;
     if (this.#head === null) answerFailure(this.#run, this.#caller, message);
     else this.#caller.destroy();
@@ -210,13 +210,13 @@ class Relay {
     }
     this.#exchange?.abort();
     const facts = this.#observation === null ? null : this.#observeEnd();
-    if (this.#head === null) closeStage(this.#gate, this.#run, 'forward', 'caller_gone');
+    if (this.#head === null) closeStage(this.#run, 'forward', 'caller_gone');
     this.#finish('cancelled', facts);
   }
 
   #observeEnd() {
     const facts = this.#observation?.end() ?? null;
-    closeStage(this.#gate, this.#run, 'observe', facts?.usageReported ? 'usage' : 'no_usage');
+    closeStage(this.#run, 'observe', facts?.usageReported ? 'usage' : 'no_usage');
     return facts;
   }
 
@@ -226,7 +226,7 @@ class Relay {
     if (this.#linger !== null) clearTimeout(this.#linger);
     const captured = this.#observation?.capture.end() ?? null;
     try {
-      finish(this.#gate, this.#run, {
+      finish(this.#run, {
         status,
         refusal: null,
         head: this.#head,

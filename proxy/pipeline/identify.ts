@@ -11,17 +11,18 @@ import { readTarget, type Target, takeKeyParameter } from './target.ts';
  * Refuses what is ambiguous (400) before anything is looked up, an unknown, revoked or expired key (401), a provider the
  * key may not use (403), and one the tenant does not have (404). Fails closed: without a snapshot nothing passes (503).
  */
-export function identify(gate: Gate, run: Run): Identified | Refusal {
-  const result = identifyCaller(gate, run);
-  closeStage(gate, run, 'identify', isRefusal(result) ? `refused:${result.code}` : 'ok');
+export function identify(run: Run): Identified | Refusal {
+  const result = identifyCaller(run);
+  closeStage(run, 'identify', isRefusal(result) ? `refused:${result.code}` : 'ok');
   return result;
 }
 
-function identifyCaller(gate: Gate, run: Run): Identified | Refusal {
+function identifyCaller(run: Run): Identified | Refusal {
   const target = readTarget(run.call.url);
   if (typeof target === 'string') return refuse('request_invalid', target);
   const headers = readCallerHeaders(run.call.rawHeaders);
   if (typeof headers === 'string') return refuse('request_invalid', headers);
+  const { gate } = run;
   const snapshot = gate.snapshot();
   if (snapshot === null) return refuse('engine_down', 'This proxy has no configuration yet; try again shortly.');
   if (gate.snapshotIsStale()) run.marks.add('snapshot_stale');

@@ -11,6 +11,12 @@ import { endFaulty } from './refused.ts';
 import { reserve } from './reserve.ts';
 import { isRefusal, openRun, type Run } from './run.ts';
 
+/** What every run goes through: the joined drivers, and the one place where refusals end. */
+export interface Entry {
+  gate: Gate;
+  collapse: RefusalCollapse;
+}
+
 /**
  * The run pipeline: one linear path, in this order.
  *
@@ -26,44 +32,44 @@ import { isRefusal, openRun, type Run } from './run.ts';
  *
  * A refusal skips to `finish`. Each stage takes the permits of the stages before it, so none can be left out.
  */
-export async function governRun(gate: Gate, collapse: RefusalCollapse, call: InboundCall, caller: CallerAnswer): Promise<void> {
-  const run = openRun(gate, call);
-  gate.telemetry.runStarted();
+export async function governRun(entry: Entry, call: InboundCall, caller: CallerAnswer): Promise<void> {
+  const run = openRun(entry.gate, call);
+  entry.gate.telemetry.runStarted();
   try {
-    await govern(gate, collapse, run, caller);
+    await govern(entry.collapse, run, caller);
   } catch (error) {
-    endFaulty(gate, run, error, caller);
+    endFaulty(run, error, caller);
   }
 }
 
-async function govern(gate: Gate, collapse: RefusalCollapse, run: Run, caller: CallerAnswer): Promise<void> {
-  const identified = identify(gate, run);
+async function govern(collapse: RefusalCollapse, run: Run, caller: CallerAnswer): Promise<void> {
+  const identified = identify(run);
   if (isRefusal(identified)) return collapse.end(run, identified, caller);
   run.identified = identified;
 
-  const request = await read(gate, run, identified);
+  const request = await read(run, identified);
   if (isRefusal(request)) return collapse.end(run, request, caller);
   run.read = request;
 
-  const decided = decide(gate, run, identified, request);
+  const decided = decide(run, identified, request);
   if (isRefusal(decided)) return collapse.end(run, decided, caller);
 
-  const quote = price(gate, run, identified, request);
+  const quote = price(run, identified, request);
 
-  const reserved = await reserve(gate, run, { identified, request, quote, decided });
+  const reserved = await reserve(run, { identified, request, quote, decided });
   if (isRefusal(reserved)) return collapse.end(run, reserved, caller);
 
-  const intended = intent(gate, run, { identified, request, decided, reserved });
+  const intended = intent(run, { identified, request, decided, reserved });
   if (isRefusal(intended)) {
-    releaseReservation(gate, run);
+    releaseReservation(run);
     return collapse.end(run, intended, caller);
   }
 
-  await forward(gate, run, intended, caller);
+  return forward(run, intended, caller);
 }
 
 /** Gives back what a run that will not be forwarded had reserved. */
-function releaseReservation(gate: Gate, run: Run): void {
+function releaseReservation(run: Run): void {
   const tenant = run.identified?.tenant.tenant;
-  if (tenant !== undefined && run.reserved?.plan !== null) gate.settler.add(tenant, run.id, []);
+  if (tenant !== undefined && run.reserved?.plan !== null) run.gate.settler.add(tenant, run.id, []);
 }

@@ -1,9 +1,8 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { IntentRecord, PayloadHead } from '../../storage/schema/record.ts';
-import type { Gate } from './ports.ts';
 import { closeStage, type DecisionRecord, type Identified, type Read, type Refusal, type Reserved, type Run, refuse } from './run.ts';
-import { sealRun } from './seal.ts';
+import { noCommitments, sealRun } from './seal.ts';
 
 /** Proof that the run stands in the spool; `forward` takes nothing else. */
 export interface Intended {
@@ -17,50 +16,19 @@ export interface Intended {
  *
  * Fails closed: where the spool is full or the disk fails, the run is refused (503) and its reservation given back.
  */
-export function intent(
-  gate: Gate,
-  run: Run,
-  permit: { identified: Identified; request: Read; decided: DecisionRecord; reserved: Reserved },
-): Intended | Refusal {
-  const { identified, request, decided } = permit;
-  closeStage(gate, run, 'intent');
+export function intent(run: Run, permit: Intended & { decided: DecisionRecord }): Intended | Refusal {
+  const { gate } = run;
+  closeStage(run, 'intent');
   if (!gate.spool.accepts()) return spoolFull();
-  const sealed = sealRun(gate.ids, run);
-  run.sealed = sealed;
+  run.sealed = sealRun(gate.ids, run);
   try {
-    appendRequestPayload(gate, run, identified, request);
+    appendRequestPayload(run, permit);
     const seq = gate.spool.nextSeq();
-    const record: IntentRecord = {
-      v: 1,
-      kind: 'intent',
-      proxy_id: gate.spool.proxyId,
-      proxy_epoch: gate.spool.epoch,
-      proxy_seq: seq,
-      tenant: identified.tenant.tenant,
-      at_ms: gate.clock.nowMs(),
-      run_id: run.id,
-      sub_tenant: identified.key.sub_tenant,
-      key_id: identified.key.id,
-      provider: identified.provider.slug,
-      dialect: request.dialect.id,
-      model: request.facts.model,
-      method: identified.route.method,
-      route: identified.route.path,
-      streamed: request.facts.streamed,
-      snapshot_id: identified.tenant.snapshotId,
-      decision_digest: decided.decisionDigest,
-      verdict: decided.decision.verdict,
-      decided_by: decided.decision.owner,
-      reserved_nano_usd: permit.reserved.plan?.moneyReservedNanoUsd?.toString() ?? null,
-      estimated_input_tokens: request.facts.estimatedInputTokens,
-      estimated_output_tokens: null,
-      commitments: sealed.commitments,
-    };
     gate.spool.append({
       kind: 'record',
       seq,
-      head: Buffer.from(canonicalJson(record)),
-      tail: Buffer.from(JSON.stringify(sealed.open)),
+      head: Buffer.from(canonicalJson(buildRecord(run, permit, seq))),
+      tail: Buffer.from(JSON.stringify(run.sealed.open)),
     });
     return permit;
   } catch (error) {
@@ -69,14 +37,46 @@ export function intent(
   }
 }
 
+function buildRecord(run: Run, permit: Intended & { decided: DecisionRecord }, seq: number): IntentRecord {
+  const { spool, clock } = run.gate;
+  const { identified, request, decided } = permit;
+  return {
+    v: 1,
+    kind: 'intent',
+    proxy_id: spool.proxyId,
+    proxy_epoch: spool.epoch,
+    proxy_seq: seq,
+    tenant: identified.tenant.tenant,
+    at_ms: clock.nowMs(),
+    run_id: run.id,
+    sub_tenant: identified.key.sub_tenant,
+    key_id: identified.key.id,
+    provider: identified.provider.slug,
+    dialect: request.dialect.id,
+    model: request.facts.model,
+    method: identified.route.method,
+    route: identified.route.path,
+    streamed: request.facts.streamed,
+    snapshot_id: identified.tenant.snapshotId,
+    decision_digest: decided.decisionDigest,
+    verdict: decided.decision.verdict,
+    decided_by: decided.decision.owner,
+    reserved_nano_usd: permit.reserved.plan?.moneyReservedNanoUsd?.toString() ?? null,
+    estimated_input_tokens: request.facts.estimatedInputTokens,
+    estimated_output_tokens: null,
+    commitments: run.sealed?.commitments ?? noCommitments,
+  };
+}
+
 function spoolFull(): Refusal {
   const refusal = refuse('spool_full', 'Runs cannot be recorded right now, so none is let through.', 'capacity');
   return { ...refusal, retryAfterMs: 5000 };
 }
 
-function appendRequestPayload(gate: Gate, run: Run, identified: Identified, request: Read): void {
+function appendRequestPayload(run: Run, { identified, request }: Intended): void {
   if (identified.tenant.document.capture !== 'full' || request.body.length === 0) return;
-  const stored = request.body.subarray(0, gate.limits.maxCaptureBytes);
+  const { spool, limits } = run.gate;
+  const stored = request.body.subarray(0, limits.maxCaptureBytes);
   const head: PayloadHead = {
     run_id: run.id,
     tenant: identified.tenant.tenant,
@@ -86,5 +86,5 @@ function appendRequestPayload(gate: Gate, run: Run, identified: Identified, requ
     whole_bytes: request.body.length,
     stored_bytes: stored.length,
   };
-  gate.spool.append({ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: stored });
+  spool.append({ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: stored });
 }

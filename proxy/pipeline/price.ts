@@ -1,17 +1,16 @@
 import { computeWorstCase, findPrice } from '../../policy/pricing/index.ts';
 import type { ModelPrice } from '../../storage/schema/snapshot.ts';
-import type { Gate } from './ports.ts';
 import { closeStage, type Identified, type PriceQuote, type Read, type Run } from './run.ts';
 
 /** Methods that carry no prompt: what they cost, if anything, is not bounded by a reservation. */
 const readOnlyMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Stage 4: what the run may cost at most. Refuses nothing: an unknown price is a fact that the limits judge. */
-export function price(gate: Gate, run: Run, identified: Identified, request: Read): PriceQuote {
+export function price(run: Run, identified: Identified, request: Read): PriceQuote {
   const quote = computeQuote(run.startedAtMs, identified, request);
   if (quote.price === null) run.marks.add('unpriced');
   run.quote = quote;
-  closeStage(gate, run, 'price', quote.unboundedReason ?? 'ok');
+  closeStage(run, 'price', quote.unboundedReason ?? 'ok');
   return quote;
 }
 

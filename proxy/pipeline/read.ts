@@ -2,7 +2,6 @@ import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { HocError } from '../../storage/schema/errors.ts';
 import { recognizeDialect } from '../dialects/index.ts';
 import { isName, readActor } from './caller-names.ts';
-import type { Gate } from './ports.ts';
 import { closeStage, type Identified, isRefusal, type Read, type Refusal, type Run, refuse } from './run.ts';
 
 /**
@@ -11,16 +10,17 @@ import { closeStage, type Identified, isRefusal, type Read, type Refusal, type R
  * A body that is not JSON is forwarded as it is and read as `opaque`. Refuses (400) a body above the proxy's size, one
  * that breaks off, and one whose `Content-Encoding` cannot be undone: what cannot be read cannot be governed.
  */
-export async function read(gate: Gate, run: Run, identified: Identified): Promise<Read | Refusal> {
-  const result = await readBody(gate, run, identified);
-  closeStage(gate, run, 'read', isRefusal(result) ? `refused:${result.code}` : result.dialect.id);
+export async function read(run: Run, identified: Identified): Promise<Read | Refusal> {
+  const result = await readBody(run, identified);
+  closeStage(run, 'read', isRefusal(result) ? `refused:${result.code}` : result.dialect.id);
   return result;
 }
 
-async function readBody(gate: Gate, run: Run, identified: Identified): Promise<Read | Refusal> {
+async function readBody(run: Run, identified: Identified): Promise<Read | Refusal> {
   try {
-    const body = await run.call.readBody(gate.limits.maxBodyBytes);
-    const bytes = decodeBody(body, identified.headers.contentEncoding, gate.limits.maxBodyBytes);
+    const { maxBodyBytes } = run.gate.limits;
+    const body = await run.call.readBody(maxBodyBytes);
+    const bytes = decodeBody(body, identified.headers.contentEncoding, maxBodyBytes);
     const parsed = parseJson(bytes, identified.headers.contentType);
     const route = identified.route;
     const dialect = recognizeDialect({ route, body: parsed, allowed: identified.provider.dialects });

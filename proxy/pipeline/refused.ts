@@ -2,31 +2,34 @@ import { type ErrorCode, HocError, refusalCatalogue } from '../../storage/schema
 import { recognizeDialect } from '../dialects/index.ts';
 import type { CallerAnswer } from './call.ts';
 import { finish } from './finish.ts';
-import type { Gate } from './ports.ts';
 import type { Refusal, Run } from './run.ts';
 
 /** The parts of an ending without an answer. */
 const unanswered = { head: null, facts: null, captured: null, streamed: false, ttftMs: null, altered: false } as const;
 
 /** Records a refused run and answers it in its dialect's own words. The record stands before the answer leaves. */
-export function endRefused(gate: Gate, run: Run, refusal: Refusal, caller: CallerAnswer): void {
-  recordRefusal(gate, run, refusal, 1);
-  answerRefusal(run.id, run, refusal, caller);
+export function endRefused(run: Run, refusal: Refusal, caller: CallerAnswer): void {
+  recordRefusal(run, refusal, 1);
+  answerRefusal(run, { runId: run.id, refusal }, caller);
 }
 
 /** Appends the finish record of `count` identical refusals. A spool that is full refuses anyway: it is only counted. */
-export function recordRefusal(gate: Gate, run: Run, refusal: Refusal, count: number): void {
+export function recordRefusal(run: Run, refusal: Refusal, count: number): void {
   try {
     const httpStatus = refusalCatalogue[refusal.code].status;
-    finish(gate, run, { ...unanswered, status: 'blocked', refusal, httpStatus, count });
+    finish(run, { ...unanswered, status: 'blocked', refusal, httpStatus, count });
   } catch (error) {
     if (!(error instanceof HocError) || error.code !== 'spool_full') throw error;
-    gate.telemetry.failed('finish', error);
+    run.gate.telemetry.failed('finish', error);
   }
 }
 
 /** Answers a refusal. `runId` is the id under which it stands on record. */
-export function answerRefusal(runId: string, run: Run, refusal: Refusal, caller: CallerAnswer): void {
+export function answerRefusal(
+  run: Run,
+  { runId, refusal }: { runId: string; refusal: Refusal },
+  caller: CallerAnswer,
+): void {
   const { status } = refusalCatalogue[refusal.code];
   const waiting: string[] =
     refusal.retryAfterMs === null
@@ -41,12 +44,12 @@ export function answerFailure(run: Run, caller: CallerAnswer, message: string): 
 }
 
 /** Answers a fault of our own (500) without saying more than that; the log and the metric hold the cause. */
-export function endFaulty(gate: Gate, run: Run, error: unknown, caller: CallerAnswer): void {
-  gate.telemetry.failed('pipeline', error);
+export function endFaulty(run: Run, error: unknown, caller: CallerAnswer): void {
+  run.gate.telemetry.failed('pipeline', error);
   try {
-    finish(gate, run, { ...unanswered, status: 'failed', refusal: null, httpStatus: 500, count: 1 });
+    finish(run, { ...unanswered, status: 'failed', refusal: null, httpStatus: 500, count: 1 });
   } catch (recordingError) {
-    gate.telemetry.failed('finish', recordingError);
+    run.gate.telemetry.failed('finish', recordingError);
   }
   if (caller.destroyed) return;
   const message = 'The proxy failed on this run; nothing was sent to the provider after the failure.';

@@ -4,7 +4,6 @@ import type { Reading } from '../../storage/schema/reservation.ts';
 import type { Proximity } from '../../storage/schema/run.ts';
 import { recordDecision } from './decide.ts';
 import { actorName } from './identify.ts';
-import type { Gate } from './ports.ts';
 import {
   closeStage,
   type DecisionRecord,
@@ -27,20 +26,19 @@ type Plan = ReturnType<typeof planReservation>;
  * A run without limits costs no call.
  */
 export async function reserve(
-  gate: Gate,
   run: Run,
   permit: { identified: Identified; request: Read; quote: PriceQuote; decided: DecisionRecord },
 ): Promise<Reserved | Refusal> {
-  const result = await reserveAll(gate, run, permit);
-  closeStage(gate, run, 'reserve', isRefusal(result) ? `refused:${result.code}` : `ok:${permit.decided.decisionDigest}`);
+  const result = await reserveAll(run, permit);
+  closeStage(run, 'reserve', isRefusal(result) ? `refused:${result.code}` : `ok:${permit.decided.decisionDigest}`);
   return result;
 }
 
 async function reserveAll(
-  gate: Gate,
   run: Run,
   permit: { identified: Identified; request: Read; quote: PriceQuote },
 ): Promise<Reserved | Refusal> {
+  const { gate } = run;
   const { identified, request, quote } = permit;
   const plan = planReservation(
     identified.tenant.limits,
@@ -75,7 +73,7 @@ async function reserveAll(
   }
   run.reserved = { plan: null, readings: reply.kind === 'refused' ? reply.readings : [], limits: plan.limits };
   if (reply.kind === 'down') return withoutCounters(run, plan);
-  return refuseByReading(run, identified, plan, reply);
+  return refuseByReading({ run, identified, plan }, reply.refused, reply.readings);
 }
 
 function withoutCounters(run: Run, plan: Plan): Reserved | Refusal {
@@ -86,14 +84,13 @@ function withoutCounters(run: Run, plan: Plan): Reserved | Refusal {
 }
 
 function refuseByReading(
-  run: Run,
-  identified: Identified,
-  plan: Plan,
-  reply: { refused: number; readings: readonly Reading[] },
+  { run, identified, plan }: { run: Run; identified: Identified; plan: Plan },
+  refused: number,
+  readings: readonly Reading[],
 ): Refusal {
-  const limit = plan.limits[reply.refused];
-  const item = plan.items[reply.refused];
-  const reading = reply.readings[reply.refused] ?? reply.readings[0];
+  const limit = plan.limits[refused];
+  const item = plan.items[refused];
+  const reading = readings[refused] ?? readings[0];
   if (limit === undefined || item === undefined || reading === undefined) {
     return refuse('engine_down', 'The limit counters gave an answer that does not fit the question.', 'capacity');
   }

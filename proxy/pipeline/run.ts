@@ -66,6 +66,7 @@ export interface Sealed {
 
 /** One run on its way through the pipeline, with what is known of it so far. */
 export interface Run {
+  readonly gate: Gate;
   readonly id: string;
   readonly call: InboundCall;
   readonly startedAtMs: number;
@@ -100,6 +101,7 @@ export interface Refusal {
 export function openRun(gate: Gate, call: InboundCall): Run {
   const startedUs = gate.clock.nowUs();
   return {
+    gate,
     id: gate.ids.runId(),
     call,
     startedAtMs: gate.clock.nowMs(),
@@ -122,17 +124,19 @@ export function openRun(gate: Gate, call: InboundCall): Run {
 }
 
 /** Closes a stage with its one event. `detail` is a closed word, never caller text. */
-export function closeStage(gate: Gate, run: Run, stage: Stage, detail = 'ok'): void {
-  const nowUs = gate.clock.nowUs();
+export function closeStage(run: Run, stage: Stage, detail = 'ok'): void {
+  const nowUs = run.gate.clock.nowUs();
   run.events.push({ stage, at_us: Math.max(0, Math.round(nowUs - run.startedUs)), detail });
   run.stageUs.push({ stage, us: nowUs - run.lastUs });
   run.lastUs = nowUs;
 }
 
+/** A refusal that waiting does not help. `message` is shown to the caller: no secrets, no prompt. */
 export function refuse(code: RefusalCode, message: string, owner: string | null = null): Refusal {
   return { kind: 'refusal', code, message, owner, retryAfterMs: null };
 }
 
+/** Whether a stage refused instead of giving its permit. */
 export function isRefusal(value: object): value is Refusal {
   return 'kind' in value && value.kind === 'refusal';
 }

@@ -3,13 +3,23 @@ import type { Commitments, OpenValues } from '../../storage/schema/record.ts';
 import type { IdPort } from './ports.ts';
 import type { Run, Sealed } from './run.ts';
 
+/** The commitments of a run that has no erasable value at all. */
+export const noCommitments: Commitments = {
+  actor: null,
+  session: null,
+  tags: null,
+  context: null,
+  request: null,
+  response: null,
+};
+
 /**
  * Commits to a run's erasable values: actor, session, tags, the recorded context and the request body.
  *
  * Each value has a salt of its own, so that opening or erasing one says nothing about another.
  */
 export function sealRun(ids: IdPort, run: Run): Sealed {
-  const commitments: Commitments = { actor: null, session: null, tags: null, context: null, request: null, response: null };
+  const commitments: Commitments = { ...noCommitments };
   const open: OpenValues = {};
   if (run.actor !== null) {
     const salt = ids.salt();

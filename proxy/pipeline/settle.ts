@@ -1,7 +1,7 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
 import type { SettledRecord } from '../../storage/schema/record.ts';
 import type { SettleRequest } from '../../storage/schema/reservation.ts';
-import type { Gate, ReservationPort } from './ports.ts';
+import type { ClockPort, ReservationPort, SpoolPort } from './ports.ts';
 
 const groupMs = 50;
 
@@ -19,7 +19,8 @@ export interface Settler {
  */
 export function createSettler(input: {
   reservations: ReservationPort;
-  gate: () => Gate;
+  spool: SpoolPort;
+  clock: ClockPort;
   onFailure: (error: unknown) => void;
 }): Settler {
   let waiting: SettleRequest[] = [];
@@ -31,7 +32,7 @@ export function createSettler(input: {
       await input.reservations.settle(group);
       const tenants = new Map<string, string[]>();
       for (const { tenant, runId } of group) tenants.set(tenant, [...(tenants.get(tenant) ?? []), runId]);
-      for (const [tenant, runs] of tenants) appendSettled(input.gate(), tenant, runs);
+      for (const [tenant, runs] of tenants) appendSettled(input, tenant, runs);
     } catch (error) {
       input.onFailure(error);
     }
@@ -57,7 +58,7 @@ export function createSettler(input: {
   };
 }
 
-function appendSettled(gate: Gate, tenant: string, runs: readonly string[]): void {
+function appendSettled(gate: { spool: SpoolPort; clock: ClockPort }, tenant: string, runs: readonly string[]): void {
   const seq = gate.spool.nextSeq();
   const record: SettledRecord = {
     v: 1,

@@ -66,8 +66,10 @@ async function planObjects(planner: Planner, wanted: Wanted, current: TenantObje
   const { slug } = configuration;
   const tenant = { slug, path, secrets };
   const approvals = configuration.approvals ?? configurationDefaults.approvals;
-  const policies = { live: current?.policies ?? [], versions: await tx.readPolicyVersions(slug) };
-  const limits = { live: current?.limits ?? [], versions: await tx.readLimitVersions(slug) };
+  const isNew = current === null;
+  const none: ReadonlyMap<string, number> = new Map();
+  const policies = { live: current?.policies ?? [], versions: isNew ? none : await tx.readPolicyVersions(slug) };
+  const limits = { live: current?.limits ?? [], versions: isNew ? none : await tx.readLimitVersions(slug) };
   return [
     ...planSubTenants(planner, { slug, path, wanted: configuration.subTenants }, current?.sub_tenants ?? []),
     ...(await planProviders(planner, { ...tenant, wanted: configuration.providers ?? [], current })),

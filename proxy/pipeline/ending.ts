@@ -1,0 +1,20 @@
+import type { RunStatus } from '../../storage/schema/run.ts';
+import type { AnswerFacts } from '../dialects/dialect.ts';
+import type { Captured } from './capture.ts';
+import type { UpstreamHead } from './ports.ts';
+import type { Refusal } from './run.ts';
+
+/** How a run ended. */
+export interface Ending {
+  status: Exclude<RunStatus, 'running'>;
+  refusal: Refusal | null;
+  head: UpstreamHead | null;
+  httpStatus: number | null;
+  facts: AnswerFacts | null;
+  captured: Captured | null;
+  streamed: boolean;
+  ttftMs: number | null;
+  altered: boolean;
+  /** 1, or how many identical refusals this record stands for. */
+  count: number;
+}
