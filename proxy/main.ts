@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
 import pino, { type Logger } from 'pino';
 import { uuidv7 } from 'uuidv7';
-import { createKeyHasher } from '../policy/access/index.ts';
+import { createKeyHasher, rememberHashes } from '../policy/access/index.ts';
 import { type Environment, readEnvironment } from '../storage/process/environment.ts';
 import { announceReady, onShutdown } from '../storage/process/lifecycle.ts';
 import { createSaltSource } from '../storage/process/salts.ts';
@@ -28,6 +28,7 @@ const pollMs = 500;
 const staleAfterMs = 30_000;
 const secondMs = 1000;
 const megabyte = 1024 * 1024;
+const rememberedKeys = 4096;
 const anyPort = '127.0.0.1:0';
 const clock: ClockPort = { nowMs: Date.now, nowUs: () => performance.now() * secondMs };
 
@@ -152,7 +153,7 @@ function joinGate(input: { environment: Environment; snapshot: OpenSnapshot; spo
   const gate: Gate = {
     clock,
     ids: { runId: uuidv7, salt: createSaltSource() },
-    hashKey: createKeyHasher(environment.secret('HOC_KEY_HASH_SECRET')),
+    hashKey: rememberHashes(createKeyHasher(environment.secret('HOC_KEY_HASH_SECRET')), rememberedKeys),
     snapshot: feed.current,
     snapshotIsStale: () => (feed.ageMs() ?? Number.POSITIVE_INFINITY) > staleAfterMs,
     reservations,

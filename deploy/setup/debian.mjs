@@ -18,15 +18,24 @@ const packages = {
  */
 export function installDebianPackages(mode) {
   const missing = Object.entries(packages).filter(([, entry]) => entry.uses.includes(mode) && !isPresent(entry));
-  if (missing.length === 0) return;
-  const names = missing.map(([name]) => name);
-  const command = `sudo apt-get update && sudo apt-get install -y ${names.join(' ')}`;
+  const needed = missing.filter(([, entry]) => !entry.optional);
+  const optional = missing.filter(([, entry]) => entry.optional);
+  if (!obtain(needed))
+    fail(
+      `This machine lacks ${names(needed).join(', ')}. Type:\n\n    ${byHand(needed)}\n\nand run the command again.`,
+    );
+  if (!obtain(optional))
+    console.error(`Going on without ${names(optional).join(', ')} (to have it: ${byHand(optional)}).`);
+}
+
+const names = (entries) => entries.map(([name]) => name);
+const byHand = (entries) => `sudo apt-get update && sudo apt-get install -y ${names(entries).join(' ')}`;
+
+/** Whether the packages are there now, installing them where that needs no password. */
+function obtain(entries) {
+  if (entries.length === 0) return true;
   const prefix = elevation();
-  const needed = missing.some(([, entry]) => !entry.optional);
-  if (prefix !== null && install(prefix, names)) return;
-  const sentence = `This machine lacks ${names.join(', ')}. Type:\n\n    ${command}\n\nand run the command again.`;
-  if (needed) fail(sentence);
-  console.error(`Going on without ${names.join(', ')} (to have it: ${command}).`);
+  return prefix !== null && install(prefix, names(entries)) && entries.every(([, entry]) => isPresent(entry));
 }
 
 function isPresent(entry) {

@@ -21,6 +21,7 @@ export function writeActor(actor: Actor): string {
   return actor.type === 'human' ? actor.id : `${actor.type}:${actor.id}`;
 }
 
+/** Whether a caller's name for something is 1 to 256 printable ASCII characters. */
 export function isName(text: string): boolean {
   return text.length > 0 && text.length <= maxNameLength && printable.test(text);
 }

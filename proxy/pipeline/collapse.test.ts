@@ -24,7 +24,9 @@ function createWorld() {
       proxyId: 'p',
       epoch: 1,
       nextSeq: () => ++seq,
-      append: (frame: Frame) => finished.push(JSON.parse(frame.head.toString()) as FinishRecord),
+      append: (...frames: Frame[]) => {
+        for (const frame of frames) finished.push(JSON.parse(frame.head.toString()) as FinishRecord);
+      },
       accepts: () => true,
     },
     upstream: {

@@ -1,7 +1,7 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
 import { settleAmounts } from '../../policy/limits/index.ts';
 import { classifyOutcome } from '../../policy/outcome/index.ts';
-import type { Commitments, FinishRecord, OpenValues, PayloadHead, SettleItem } from '../../storage/schema/record.ts';
+import type { Commitments, FinishRecord, Frame, OpenValues, PayloadHead, SettleItem } from '../../storage/schema/record.ts';
 import { type Bill, computeBill } from './bill.ts';
 import type { Ending } from './ending.ts';
 import { findHeader } from './headers.ts';
@@ -26,12 +26,11 @@ export function finish(run: Run, ending: Ending): void {
   const open: OpenValues = { ...sealed.open };
   if (ending.captured !== null) open.response_salt = ending.captured.salt;
   if (settle.length > 0) open.settle = settle;
-  appendResponsePayload(run, ending);
   const seq = gate.spool.nextSeq();
   const commitments = { ...sealed.commitments, response: ending.captured?.commitment ?? null };
   const record = buildRecord(run, ending, { bill, seq, commitments });
   const tail = Buffer.from(JSON.stringify(open));
-  gate.spool.append({ kind: 'record', seq, head: Buffer.from(canonicalJson(record)), tail });
+  gate.spool.append(...capturedAnswer(run, ending), { kind: 'record', seq, head: Buffer.from(canonicalJson(record)), tail });
   if (settle.length > 0) {
     const items = settle.map((item) => ({ key: item.key, amount: BigInt(item.amount) }));
     gate.settler.add(record.tenant, run.id, items);
@@ -110,9 +109,9 @@ function describeBill(run: Run, bill: Bill) {
   };
 }
 
-function appendResponsePayload(run: Run, ending: Ending): void {
+function capturedAnswer(run: Run, ending: Ending): Frame[] {
   const tenant = run.identified?.tenant;
-  if (tenant?.document.capture !== 'full' || ending.captured === null || ending.captured.wholeBytes === 0) return;
+  if (tenant?.document.capture !== 'full' || ending.captured === null || ending.captured.wholeBytes === 0) return [];
   const headers = ending.head?.headers ?? [];
   const head: PayloadHead = {
     run_id: run.id,
@@ -123,7 +122,7 @@ function appendResponsePayload(run: Run, ending: Ending): void {
     whole_bytes: ending.captured.wholeBytes,
     stored_bytes: ending.captured.stored.length,
   };
-  run.gate.spool.append({ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: ending.captured.stored });
+  return [{ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: ending.captured.stored }];
 }
 
 function report(run: Run, record: FinishRecord): void {

@@ -1,6 +1,6 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
 import { HocError } from '../../storage/schema/errors.ts';
-import type { IntentRecord, PayloadHead } from '../../storage/schema/record.ts';
+import type { Frame, IntentRecord, PayloadHead } from '../../storage/schema/record.ts';
 import { closeStage, type DecisionRecord, type Identified, type Read, type Refusal, type Reserved, type Run, refuse } from './run.ts';
 import { noCommitments, sealRun } from './seal.ts';
 
@@ -22,9 +22,8 @@ export function intent(run: Run, permit: Intended & { decided: DecisionRecord })
   if (!gate.spool.accepts()) return spoolFull();
   run.sealed = sealRun(gate.ids, run);
   try {
-    appendRequestPayload(run, permit);
     const seq = gate.spool.nextSeq();
-    gate.spool.append({
+    gate.spool.append(...capturedRequest(run, permit), {
       kind: 'record',
       seq,
       head: Buffer.from(canonicalJson(buildRecord(run, permit, seq))),
@@ -73,10 +72,9 @@ function spoolFull(): Refusal {
   return { ...refusal, retryAfterMs: 5000 };
 }
 
-function appendRequestPayload(run: Run, { identified, request }: Intended): void {
-  if (identified.tenant.document.capture !== 'full' || request.body.length === 0) return;
-  const { spool, limits } = run.gate;
-  const stored = request.body.subarray(0, limits.maxCaptureBytes);
+function capturedRequest(run: Run, { identified, request }: Intended): Frame[] {
+  if (identified.tenant.document.capture !== 'full' || request.body.length === 0) return [];
+  const stored = request.body.subarray(0, run.gate.limits.maxCaptureBytes);
   const head: PayloadHead = {
     run_id: run.id,
     tenant: identified.tenant.tenant,
@@ -86,5 +84,5 @@ function appendRequestPayload(run: Run, { identified, request }: Intended): void
     whole_bytes: request.body.length,
     stored_bytes: stored.length,
   };
-  spool.append({ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: stored });
+  return [{ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: stored }];
 }

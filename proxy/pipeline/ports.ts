@@ -26,12 +26,12 @@ export interface ReservationPort {
   settle(requests: readonly SettleRequest[]): Promise<void>;
 }
 
-/** The write side of the spool. `append` is synchronous and throws HocError `spool_full`. */
+/** The write side of the spool. `append` is synchronous, takes all frames or none, and throws HocError `spool_full`. */
 export interface SpoolPort {
   readonly proxyId: string;
   readonly epoch: number;
   nextSeq(): number;
-  append(frame: Frame): void;
+  append(...frames: Frame[]): void;
   /** Whether a new run may begin; room for the records of open runs is kept back. */
   accepts(): boolean;
 }

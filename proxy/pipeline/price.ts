@@ -18,7 +18,7 @@ export function price(run: Run, identified: Identified, request: Read): PriceQuo
 export function computeQuote(atMs: number, identified: Identified, request: Read): PriceQuote {
   const { facts } = request;
   if (readOnlyMethods.has(identified.route.method)) return { price: null, worstCaseNanoUsd: 0n, unboundedReason: null };
-  const found = facts.model === null ? null : findModel(atMs, identified, request, facts.model);
+  const found = facts.model === null ? null : findModel(identified, request, { model: facts.model, atMs });
   if (found === null) return { price: null, worstCaseNanoUsd: null, unboundedReason: 'unpriced' };
   const worst = computeWorstCase(found, {
     inputTokens: facts.inputBoundTokens,
@@ -29,10 +29,10 @@ export function computeQuote(atMs: number, identified: Identified, request: Read
   return { price: found, worstCaseNanoUsd: worst.nanoUsd, unboundedReason: unbounded ? 'unbounded' : null };
 }
 
-function findModel(atMs: number, identified: Identified, request: Read, model: string): ModelPrice | null {
+function findModel(identified: Identified, request: Read, asked: { model: string; atMs: number }): ModelPrice | null {
   const { provider, tenant } = identified;
-  if (provider.price_as !== null) return findPrice(tenant.prices, { list: provider.price_as, model, atMs });
-  const own = findPrice(tenant.prices, { list: provider.slug, model, atMs });
+  if (provider.price_as !== null) return findPrice(tenant.prices, { list: provider.price_as, ...asked });
+  const own = findPrice(tenant.prices, { list: provider.slug, ...asked });
   if (own !== null || request.dialect.vendor === null) return own;
-  return findPrice(tenant.prices, { list: request.dialect.vendor, model, atMs });
+  return findPrice(tenant.prices, { list: request.dialect.vendor, ...asked });
 }

@@ -41,13 +41,50 @@ export function createSnapshotFeed(input: {
   nowMs: () => number;
   onChange: (snapshot: CompiledSnapshot) => void;
 }): SnapshotFeed {
-  let current: CompiledSnapshot | null = null;
+  const taker = createTaker(input.publicKey, input.onChange);
   let confirmedAtMs: number | null = null;
   let running: Promise<void> | null = null;
 
-  async function take(signed: SignedManifest, fetchDocument: (id: string) => Promise<string>): Promise<void> {
-    if (signed.id === current?.manifestId) return;
-    const manifest = readManifest(signed, input.publicKey);
+  async function refreshOnce(): Promise<void> {
+    const signed = await input.source.manifest();
+    const changed = await taker.take(signed, async (id) => {
+      const cached = await input.cache.readDocument(id);
+      if (cached !== null && hashOf(cached) === id) return cached;
+      const bytes = await input.source.document(id);
+      await input.cache.saveDocument(id, bytes);
+      return bytes;
+    });
+    if (changed) await input.cache.saveManifest(signed);
+    confirmedAtMs = input.nowMs();
+  }
+
+  return {
+    current: taker.current,
+    ageMs: () => (confirmedAtMs === null ? null : input.nowMs() - confirmedAtMs),
+    async refresh() {
+      while (running !== null) await running.catch(() => undefined);
+      running = refreshOnce().finally(() => {
+        running = null;
+      });
+      return running;
+    },
+    async restore() {
+      const signed = await input.cache.readManifest();
+      if (signed === null) return false;
+      await taker.take(signed, async (id) => (await input.cache.readDocument(id)) ?? missing(id));
+      return true;
+    },
+  };
+}
+
+/** Takes manifests into force: checks, fetches what is new, compiles, and only then switches. */
+function createTaker(publicKey: KeyObject, onChange: (snapshot: CompiledSnapshot) => void) {
+  let current: CompiledSnapshot | null = null;
+
+  /** False where this manifest is in force already. */
+  async function take(signed: SignedManifest, fetchDocument: (id: string) => Promise<string>): Promise<boolean> {
+    if (signed.id === current?.manifestId) return false;
+    const manifest = readManifest(signed, publicKey);
     if (current !== null && manifest.sequence < current.manifest.sequence) {
       throw untrusted(`manifest ${manifest.sequence} is older than ${current.manifest.sequence}, which is in force`);
     }
@@ -62,38 +99,11 @@ export function createSnapshotFeed(input: {
       previous: current,
       documents: (id) => documents.get(id) ?? missing(id),
     });
-    input.onChange(current);
+    onChange(current);
+    return true;
   }
 
-  async function refreshOnce(): Promise<void> {
-    const signed = await input.source.manifest();
-    const changed = signed.id !== current?.manifestId;
-    await take(signed, async (id) => {
-      const bytes = (await input.cache.readDocument(id)) ?? (await input.source.document(id));
-      await input.cache.saveDocument(id, bytes);
-      return bytes;
-    });
-    if (changed) await input.cache.saveManifest(signed);
-    confirmedAtMs = input.nowMs();
-  }
-
-  return {
-    current: () => current,
-    ageMs: () => (confirmedAtMs === null ? null : input.nowMs() - confirmedAtMs),
-    async refresh() {
-      while (running !== null) await running.catch(() => undefined);
-      running = refreshOnce().finally(() => {
-        running = null;
-      });
-      return running;
-    },
-    async restore() {
-      const signed = await input.cache.readManifest();
-      if (signed === null) return false;
-      await take(signed, async (id) => (await input.cache.readDocument(id)) ?? missing(id));
-      return true;
-    },
-  };
+  return { take, current: () => current };
 }
 
 function readManifest(signed: SignedManifest, publicKey: KeyObject): Manifest {

@@ -1,7 +1,7 @@
 import { unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Frame } from '../schema/record.ts';
-import { frameHeaderBytes, writeHeader } from './frame.ts';
+import { frameBytes, frameHeaderBytes, writeHeader } from './frame.ts';
 import type { SegmentSeries } from './segment-series.ts';
 
 const probeEveryMs = 250;
@@ -21,15 +21,19 @@ export class RecordWriter {
   }
 
   /**
-   * Writes one frame of `bytes` bytes. Throws the system's error, and then nothing of the frame stands in the spool that a
-   * reader would take for one. One copy and one `write` cost a fifth less for 2 KB than `writev` over header, head and tail.
+   * Writes frames of `bytes` bytes together. Throws the system's error, and then nothing of them stands in the spool that a
+   * reader would take for a frame. One copy and one `write` cost a fifth less for 2 KB than `writev` over header, head and tail.
    */
-  write(frame: Frame, bytes: number, nowMs: number): void {
+  write(frames: readonly Frame[], bytes: number, nowMs: number): void {
     if (bytes > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(bytes);
     const scratch = this.#scratch;
-    writeHeader(scratch, frame);
-    scratch.set(frame.head, frameHeaderBytes);
-    scratch.set(frame.tail, frameHeaderBytes + frame.head.length);
+    let at = 0;
+    for (const frame of frames) {
+      writeHeader(at === 0 ? scratch : scratch.subarray(at), frame);
+      scratch.set(frame.head, at + frameHeaderBytes);
+      scratch.set(frame.tail, at + frameHeaderBytes + frame.head.length);
+      at += frameBytes(frame);
+    }
     try {
       const fd = this.#series.open(bytes, nowMs);
       for (let done = 0; done < bytes; ) {

@@ -42,10 +42,10 @@ export interface Spool {
   /** The seq of the next record. It is taken by `append` of a record frame, so that a failed append leaves no gap. */
   nextSeq(): number;
   /**
-   * Appends a frame. A record carries the `nextSeq` of the same tick. Survives kill -9 when this returns, except payload
+   * Appends frames, a payload and its record say, with one write. A record carries the `nextSeq` of the same tick. Survives kill -9 when this returns, except payload
    * frames above 64 KB: those are taken over (their buffers must not change) and written soon after. Throws `spool_full`.
    */
-  append(frame: Frame): void;
+  append(...frames: Frame[]): void;
   /** Whether a new run may begin: false from 7/8 of the allowance, and after a disk error until a write works again. */
   accepts(): boolean;
   /** `bytes` and `segments` on disk, and for how long (ms) the oldest segment that is not empty has been there. */
@@ -128,21 +128,27 @@ class SpoolWriter implements Spool {
     return this.#seq;
   }
 
-  append(frame: Frame): void {
-    const bytes = frameBytes(frame);
-    this.#check(frame, bytes);
-    if (frame.kind === 'payload' && bytes > bigFrameBytes) {
-      if (this.#bigWriter.queuedBytes + bytes > queuedBytesCap) throw spoolFull(new Error('payload queue is full'));
-      this.#bigWriter.push(frame);
-      return;
+  append(...frames: Frame[]): void {
+    const small: Frame[] = [];
+    let smallBytes = 0;
+    for (const frame of frames) {
+      const bytes = frameBytes(frame);
+      this.#check(frame, bytes);
+      if (frame.kind === 'payload' && bytes > bigFrameBytes) {
+        if (this.#bigWriter.queuedBytes + bytes > queuedBytesCap) throw spoolFull(new Error('payload queue is full'));
+        this.#bigWriter.push(frame);
+        continue;
+      }
+      small.push(frame);
+      smallBytes += bytes;
     }
     try {
-      this.#writer.write(frame, bytes, this.#now());
+      if (small.length > 0) this.#writer.write(small, smallBytes, this.#now());
     } catch (error) {
       throw spoolFull(error);
     }
     this.#dirty = true;
-    if (frame.kind === 'record') this.#seq += 1;
+    for (const frame of small) if (frame.kind === 'record') this.#seq += 1;
   }
 
   accepts(): boolean {

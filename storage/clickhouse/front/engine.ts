@@ -64,18 +64,7 @@ export function openEngine(input: { path: string; memoryBytes: number }): Engine
   const tainted: Session[] = [];
   let opened = 0;
 
-  const open = (lane: LaneName): Held => {
-    const tag = `hoc-${lane}-${++opened}`;
-    const share = { insert: 0, interactive: 4, batch: 2 }[lane];
-    const queryMemoryBytes = share === 0 ? 0 : Math.floor(memoryBytes / share);
-    const base = baseSettings({
-      tag,
-      maxExecutionSeconds: lane === 'interactive' ? interactiveSeconds : 0,
-      queryMemoryBytes,
-    });
-    const connectionArgs = [...base].map(([name, value]) => `--${name}=${value}`);
-    return { session: new Session(path, { connectionArgs }), base, tag };
-  };
+  const open = (lane: LaneName): Held => openHeld({ path, memoryBytes, lane, tag: `hoc-${lane}-${++opened}` });
   const buryTainted = (): void => {
     const busy = lanes.some((lane) => gates[lane].running() > 0);
     if (!busy) for (const session of tainted.splice(0)) session.close();
@@ -88,7 +77,9 @@ export function openEngine(input: { path: string; memoryBytes: number }): Engine
       try {
         const held = idle[lane].pop() ?? open(lane);
         const slot = createSlot(held, () => tainted.length < mostTainted);
-        const reusable = await settle(slot, () => killing(anchor, held.tag, signals.cancel, () => job(slot)));
+        const reusable = await settle(slot, () =>
+          killing({ anchor, tag: held.tag, cancel: signals.cancel, job: () => job(slot) }),
+        );
         if (reusable.clean) idle[lane].push(held);
         else tainted.push(held.session);
         if ('error' in reusable) throw toException(reusable.error);
@@ -130,6 +121,19 @@ function openAnchor(path: string, memoryBytes: number): Session {
   } catch (cause) {
     throw new HocError({ code: 'conflict', publicMessage: explainLock(path), cause });
   }
+}
+
+/** A Session of a lane with that lane's settings. `tag` ends its log_comment, by which KILL finds its query. */
+function openHeld(input: { path: string; memoryBytes: number; lane: LaneName; tag: string }): Held {
+  const { path, memoryBytes, lane, tag } = input;
+  const share = { insert: 0, interactive: 4, batch: 2 }[lane];
+  const base = baseSettings({
+    tag,
+    maxExecutionSeconds: lane === 'interactive' ? interactiveSeconds : 0,
+    queryMemoryBytes: share === 0 ? 0 : Math.floor(memoryBytes / share),
+  });
+  const connectionArgs = [...base].map(([name, value]) => `--${name}=${value}`);
+  return { session: new Session(path, { connectionArgs }), base, tag };
 }
 
 /** The engine's `status` file names the process that locked the folder. */
@@ -218,7 +222,13 @@ async function settle<T>(slot: SlotState, job: () => Promise<T>): Promise<Settle
 }
 
 /** Kills the Session's query when `cancel` fires, and holds the Session until that KILL is through. */
-async function killing<T>(anchor: Session, tag: string, cancel: AbortSignal, job: () => Promise<T>): Promise<T> {
+async function killing<T>(input: {
+  anchor: Session;
+  tag: string;
+  cancel: AbortSignal;
+  job: () => Promise<T>;
+}): Promise<T> {
+  const { anchor, tag, cancel, job } = input;
   let kill: Promise<unknown> = Promise.resolve();
   const onAbort = (): void => {
     const sql = `KILL QUERY WHERE endsWith(Settings['log_comment'], '${tag}') ASYNC`;

@@ -48,7 +48,7 @@ export async function execute(run: Execution): Promise<void> {
   const urlSql = renderParameters(request.urlQuery, request.parameters);
   const urlStatement = urlSql.trim() === '' ? null : readStatement(urlSql);
   if (urlStatement?.insert?.source === 'data' && urlStatement.insert.dataStart >= urlSql.length) {
-    return runInsert(run, urlSql, urlStatement, await run.bodies.save(message));
+    return runInsert(run, { sql: urlSql, statement: urlStatement, body: await run.bodies.save(message) });
   }
   const body = await readQueryBody(message, request.bodyEncoding);
   if (urlStatement?.insert?.source === 'select' && body.length > 0) {
@@ -60,13 +60,18 @@ export async function execute(run: Execution): Promise<void> {
   if (outline.insert?.source === 'data' && outline.format?.toUpperCase() !== 'VALUES') {
     const head = renderParameters(decodeText(whole.subarray(0, outline.insert.dataStart)), request.parameters);
     const saved = await run.bodies.saveBytes(whole.subarray(outline.insert.dataStart));
-    return runInsert({ ...run, request: { ...request, bodyEncoding: null } }, head, readStatement(head), saved);
+    const decoded = { ...run, request: { ...request, bodyEncoding: null } };
+    return runInsert(decoded, { sql: head, statement: readStatement(head), body: saved });
   }
   const sql = renderParameters(decodeText(whole), request.parameters);
   return runQuery(run, sql, readStatement(sql));
 }
 
-async function runInsert(run: Execution, sql: string, statement: Statement, body: SavedBody): Promise<void> {
+async function runInsert(
+  run: Execution,
+  input: { sql: string; statement: Statement; body: SavedBody },
+): Promise<void> {
+  const { sql, statement, body } = input;
   const { insert } = statement;
   const { request } = run;
   try {

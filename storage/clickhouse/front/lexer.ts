@@ -34,19 +34,19 @@ export function* readTokens(sql: string, from = 0): Generator<Token> {
 
 function readToken(sql: string, start: number): Token {
   const first = sql.charAt(start);
-  if (first === "'") return make('string', sql, start, endOfQuoted(sql, start, first));
-  if (first === '`' || first === '"') return make('quoted', sql, start, endOfQuoted(sql, start, first));
+  if (first === "'") return make('string', sql, { start, end: endOfQuoted(sql, start, first) });
+  if (first === '`' || first === '"') return make('quoted', sql, { start, end: endOfQuoted(sql, start, first) });
   if (first === '$') return readHeredoc(sql, start);
   if (first === '{') return readParameter(sql, start);
   if (wordStart.test(first)) {
     const end = endOf(wordEnd, sql, start);
     return { kind: 'word', start, end, text: sql.slice(start, end).toUpperCase() };
   }
-  if (first >= '0' && first <= '9') return make('symbol', sql, start, endOf(numberEnd, sql, start));
-  return make('symbol', sql, start, start + 1);
+  if (first >= '0' && first <= '9') return make('symbol', sql, { start, end: endOf(numberEnd, sql, start) });
+  return make('symbol', sql, { start, end: start + 1 });
 }
 
-function make(kind: Token['kind'], sql: string, start: number, end: number): Token {
+function make(kind: Token['kind'], sql: string, { start, end }: { start: number; end: number }): Token {
   return { kind, start, end, text: sql.slice(start, end) };
 }
 
@@ -88,18 +88,18 @@ function readHeredoc(sql: string, start: number): Token {
   heredocTag.lastIndex = start;
   const tag = heredocTag.exec(sql)?.[0];
   const close = tag === undefined ? -1 : sql.indexOf(tag, start + tag.length);
-  if (tag === undefined || close < 0) return make('symbol', sql, start, start + 1);
-  return make('string', sql, start, close + tag.length);
+  if (tag === undefined || close < 0) return make('symbol', sql, { start, end: start + 1 });
+  return make('string', sql, { start, end: close + tag.length });
 }
 
 function readParameter(sql: string, start: number): Token {
   parameterHead.lastIndex = start;
-  if (!parameterHead.test(sql)) return make('symbol', sql, start, start + 1);
+  if (!parameterHead.test(sql)) return make('symbol', sql, { start, end: start + 1 });
   let at = parameterHead.lastIndex;
   while (at < sql.length) {
     const char = sql.charAt(at);
-    if (char === '}') return make('parameter', sql, start, at + 1);
+    if (char === '}') return make('parameter', sql, { start, end: at + 1 });
     at = char === "'" || char === '`' || char === '"' ? endOfQuoted(sql, at, char) : at + 1;
   }
-  return make('symbol', sql, start, start + 1);
+  return make('symbol', sql, { start, end: start + 1 });
 }
