@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import t from 'tap';
-import { type ExportedRun, type Installation, removeData, startInstallation, startProcess, until } from './installation.ts';
+import {
+  type ExportedRun,
+  type Installation,
+  removeData,
+  startInstallation,
+  startProcess,
+  until,
+} from './installation.ts';
 
 const secrets = {
   HOC_KEY_APP: randomBytes(24).toString('hex'),
@@ -57,7 +64,12 @@ t.before(async () => {
   simulator = process_.listen.simulator ?? Object.values(process_.listen)[0] ?? '';
   hoc = await startInstallation({ yaml: configuration(simulator), env: secrets });
   ask = (apiKey, defaultHeaders) =>
-    new OpenAI({ apiKey, baseURL: `${hoc.proxy}/openai/v1`, maxRetries: 0, ...(defaultHeaders ? { defaultHeaders } : {}) });
+    new OpenAI({
+      apiKey,
+      baseURL: `${hoc.proxy}/openai/v1`,
+      maxRetries: 0,
+      ...(defaultHeaders ? { defaultHeaders } : {}),
+    });
   t.teardown(async () => {
     await hoc.stop();
     await process_.stop();
@@ -74,7 +86,9 @@ async function recorded(id: string | null): Promise<ExportedRun> {
   return run;
 }
 
-type ClientError = (InstanceType<typeof OpenAI.APIError> | InstanceType<typeof Anthropic.APIError>) & { code?: unknown };
+type ClientError = (InstanceType<typeof OpenAI.APIError> | InstanceType<typeof Anthropic.APIError>) & {
+  code?: unknown;
+};
 
 async function failure(act: Promise<unknown>): Promise<ClientError> {
   try {
@@ -87,7 +101,11 @@ async function failure(act: Promise<unknown>): Promise<ClientError> {
 }
 
 t.test('the official OpenAI client chats, streams and calls tools through the proxy', async (t) => {
-  const client = ask(secrets.HOC_KEY_APP, { 'x-hoc-actor': 'user-a', 'x-hoc-session': 's-1', 'x-hoc-tags': 'team=search,env=prod' });
+  const client = ask(secrets.HOC_KEY_APP, {
+    'x-hoc-actor': 'user-a',
+    'x-hoc-session': 's-1',
+    'x-hoc-tags': 'team=search,env=prod',
+  });
   const { data, response } = await client.chat.completions.create({ model: 'sim-small', messages }).withResponse();
   t.ok(data.choices[0]?.message.content);
   const run = await recorded(response.headers.get('x-hoc-run-id'));
@@ -114,12 +132,20 @@ t.test('the official OpenAI client chats, streams and calls tools through the pr
   t.match(run.context_digest, /^[0-9a-f]{64}$/);
   t.match(run.decision_digest, /^[0-9a-f]{64}$/);
 
-  const stream = await client.chat.completions.create({ model: 'sim-small', messages, stream: true, stream_options: { include_usage: true } });
+  const stream = await client.chat.completions.create({
+    model: 'sim-small',
+    messages,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
   let text = '';
   for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
   t.ok(text.length > 0);
 
-  const tool = { type: 'function' as const, function: { name: 'weather', parameters: { type: 'object', properties: {} } } };
+  const tool = {
+    type: 'function' as const,
+    function: { name: 'weather', parameters: { type: 'object', properties: {} } },
+  };
   const called = await client.chat.completions
     .create({ model: 'sim-small', messages: [{ role: 'user', content: 'call weather' }], tools: [tool] })
     .withResponse();
@@ -131,70 +157,108 @@ t.test('the official OpenAI client chats, streams and calls tools through the pr
 
 t.test('the official Anthropic client chats, streams and calls tools through the proxy', async (t) => {
   const client = new Anthropic({ apiKey: secrets.HOC_KEY_APP, baseURL: `${hoc.proxy}/anthropic`, maxRetries: 0 });
-  const { data, response } = await client.messages.create({ model: 'sim-small', max_tokens: 100, messages }).withResponse();
+  const { data, response } = await client.messages
+    .create({ model: 'sim-small', max_tokens: 100, messages })
+    .withResponse();
   const run = await recorded(response.headers.get('x-hoc-run-id'));
-  t.match(run, { dialect: 'anthropic-messages', provider: 'anthropic', output_tokens: data.usage.output_tokens, status: 'succeeded' });
+  t.match(run, {
+    dialect: 'anthropic-messages',
+    provider: 'anthropic',
+    output_tokens: data.usage.output_tokens,
+    status: 'succeeded',
+  });
   const final = await client.messages.stream({ model: 'sim-small', max_tokens: 100, messages }).finalMessage();
   t.equal(final.stop_reason, 'end_turn');
   const tools = [{ name: 'weather', input_schema: { type: 'object' as const } }];
-  const called = await client.messages.create({ model: 'sim-small', max_tokens: 100, messages: [{ role: 'user', content: 'call weather' }], tools });
+  const called = await client.messages.create({
+    model: 'sim-small',
+    max_tokens: 100,
+    messages: [{ role: 'user', content: 'call weather' }],
+    tools,
+  });
   t.equal(called.stop_reason, 'tool_use');
 });
 
-t.test("each refusal raises the client's own error class, names its code, and stands on record under its run id", async (t) => {
-  const client = ask(secrets.HOC_KEY_APP);
-  const denied = await failure(client.chat.completions.create({ model: 'gpt-4', messages }));
-  t.ok(denied instanceof OpenAI.PermissionDeniedError);
-  t.equal(denied.code, 'policy_denied');
-  t.match(denied.message, /no-big-models v1: Use a small model/);
-  t.equal(denied.headers?.get('x-hoc-code'), 'policy_denied');
-  t.equal(denied.headers?.get('x-should-retry'), 'false');
-  t.match(await recorded(denied.headers?.get('x-hoc-run-id') ?? null), {
-    status: 'blocked',
-    outcome: 'prevented',
-    verdict: 'deny',
-    decided_by: 'policy:no-big-models@1',
-    cost_nano_usd: '0',
-  });
-  const anthropic = new Anthropic({ apiKey: secrets.HOC_KEY_APP, baseURL: `${hoc.proxy}/anthropic`, maxRetries: 0 });
-  const native = await failure(anthropic.messages.create({ model: 'gpt-4', max_tokens: 5, messages }));
-  t.ok(native instanceof Anthropic.PermissionDeniedError);
-  t.equal(native.headers?.get('x-hoc-code'), 'policy_denied');
+t.test(
+  "each refusal raises the client's own error class, names its code, and stands on record under its run id",
+  async (t) => {
+    const client = ask(secrets.HOC_KEY_APP);
+    const denied = await failure(client.chat.completions.create({ model: 'gpt-4', messages }));
+    t.ok(denied instanceof OpenAI.PermissionDeniedError);
+    t.equal(denied.code, 'policy_denied');
+    t.match(denied.message, /no-big-models v1: Use a small model/);
+    t.equal(denied.headers?.get('x-hoc-code'), 'policy_denied');
+    t.equal(denied.headers?.get('x-should-retry'), 'false');
+    t.match(await recorded(denied.headers?.get('x-hoc-run-id') ?? null), {
+      status: 'blocked',
+      outcome: 'prevented',
+      verdict: 'deny',
+      decided_by: 'policy:no-big-models@1',
+      cost_nano_usd: '0',
+    });
+    const anthropic = new Anthropic({ apiKey: secrets.HOC_KEY_APP, baseURL: `${hoc.proxy}/anthropic`, maxRetries: 0 });
+    const native = await failure(anthropic.messages.create({ model: 'gpt-4', max_tokens: 5, messages }));
+    t.ok(native instanceof Anthropic.PermissionDeniedError);
+    t.equal(native.headers?.get('x-hoc-code'), 'policy_denied');
 
-  const unknown = await failure(ask('x'.repeat(40)).chat.completions.create({ model: 'sim-small', messages }));
-  t.ok(unknown instanceof OpenAI.AuthenticationError);
-  t.equal(unknown.code, 'key_invalid');
-  t.match(await recorded(unknown.headers?.get('x-hoc-run-id') ?? null), { tenant: null, decided_by: null, status: 'blocked' });
+    const unknown = await failure(ask('x'.repeat(40)).chat.completions.create({ model: 'sim-small', messages }));
+    t.ok(unknown instanceof OpenAI.AuthenticationError);
+    t.equal(unknown.code, 'key_invalid');
+    t.match(await recorded(unknown.headers?.get('x-hoc-run-id') ?? null), {
+      tenant: null,
+      decided_by: null,
+      status: 'blocked',
+    });
 
-  const elsewhere = new OpenAI({ apiKey: secrets.HOC_KEY_CAPPED, baseURL: `${hoc.proxy}/anthropic/v1`, maxRetries: 0 });
-  const scoped = await failure(elsewhere.chat.completions.create({ model: 'sim-small', messages }));
-  t.equal(scoped.headers?.get('x-hoc-code'), 'scope_denied');
+    const elsewhere = new OpenAI({
+      apiKey: secrets.HOC_KEY_CAPPED,
+      baseURL: `${hoc.proxy}/anthropic/v1`,
+      maxRetries: 0,
+    });
+    const scoped = await failure(elsewhere.chat.completions.create({ model: 'sim-small', messages }));
+    t.equal(scoped.headers?.get('x-hoc-code'), 'scope_denied');
 
-  const nowhere = new OpenAI({ apiKey: secrets.HOC_KEY_APP, baseURL: `${hoc.proxy}/nowhere/v1`, maxRetries: 0 });
-  const missing = await failure(nowhere.chat.completions.create({ model: 'sim-small', messages }));
-  t.ok(missing instanceof OpenAI.NotFoundError);
-  t.equal(missing.headers?.get('x-hoc-code'), 'provider_unknown');
-});
+    const nowhere = new OpenAI({ apiKey: secrets.HOC_KEY_APP, baseURL: `${hoc.proxy}/nowhere/v1`, maxRetries: 0 });
+    const missing = await failure(nowhere.chat.completions.create({ model: 'sim-small', messages }));
+    t.ok(missing instanceof OpenAI.NotFoundError);
+    t.equal(missing.headers?.get('x-hoc-code'), 'provider_unknown');
+  },
+);
 
 t.test('a warning lets the run through and names its policy; a shadow policy changes nothing', async (t) => {
-  const { response } = await ask(secrets.HOC_KEY_APP).chat.completions.create({ model: 'sim-large', messages }).withResponse();
-  t.match(await recorded(response.headers.get('x-hoc-run-id')), { verdict: 'warn', decided_by: 'policy:large-is-dear@1', status: 'succeeded' });
+  const { response } = await ask(secrets.HOC_KEY_APP)
+    .chat.completions.create({ model: 'sim-large', messages })
+    .withResponse();
+  t.match(await recorded(response.headers.get('x-hoc-run-id')), {
+    verdict: 'warn',
+    decided_by: 'policy:large-is-dear@1',
+    status: 'succeeded',
+  });
 });
 
-t.test('a requests limit admits exactly its ceiling, then refuses with its reading and when to try again', async (t) => {
-  const client = ask(secrets.HOC_KEY_CAPPED);
-  const settled = await Promise.allSettled(
-    Array.from({ length: 12 }, () => client.chat.completions.create({ model: 'sim-small', messages })),
-  );
-  t.equal(settled.filter((result) => result.status === 'fulfilled').length, 5);
-  const refused = await failure(client.chat.completions.create({ model: 'sim-small', messages }));
-  t.ok(refused instanceof OpenAI.RateLimitError);
-  t.equal(refused.code, 'limit_exceeded');
-  t.match(refused.message, /capped-rpm.*5/);
-  t.ok(Number(refused.headers?.get('retry-after')) > 0);
-  const run = await recorded(refused.headers?.get('x-hoc-run-id') ?? null);
-  t.match(run, { decided_by: 'limit:capped-rpm', proximity: 'breach', actor_type: 'service', actor_id: 'capped', actor_source: 'verified' });
-});
+t.test(
+  'a requests limit admits exactly its ceiling, then refuses with its reading and when to try again',
+  async (t) => {
+    const client = ask(secrets.HOC_KEY_CAPPED);
+    const settled = await Promise.allSettled(
+      Array.from({ length: 12 }, () => client.chat.completions.create({ model: 'sim-small', messages })),
+    );
+    t.equal(settled.filter((result) => result.status === 'fulfilled').length, 5);
+    const refused = await failure(client.chat.completions.create({ model: 'sim-small', messages }));
+    t.ok(refused instanceof OpenAI.RateLimitError);
+    t.equal(refused.code, 'limit_exceeded');
+    t.match(refused.message, /capped-rpm.*5/);
+    t.ok(Number(refused.headers?.get('retry-after')) > 0);
+    const run = await recorded(refused.headers?.get('x-hoc-run-id') ?? null);
+    t.match(run, {
+      decided_by: 'limit:capped-rpm',
+      proximity: 'breach',
+      actor_type: 'service',
+      actor_id: 'capped',
+      actor_source: 'verified',
+    });
+  },
+);
 
 t.test('a money limit never lets the reserved worst case pass its ceiling, and settles to the real cost', async (t) => {
   const client = ask(secrets.HOC_KEY_POOR);
@@ -211,9 +275,9 @@ t.test('a money limit never lets the reserved worst case pass its ceiling, and s
     }
   }
   t.ok(refused instanceof OpenAI.RateLimitError, `${admitted} admitted`);
-  const runs = (await hoc.exportRuns((all) => byId(all, refused?.headers?.get('x-hoc-run-id') ?? null) !== undefined)).filter(
-    (run) => run.key_id !== null && run.decided_by === 'limit:poor-budget',
-  );
+  const runs = (
+    await hoc.exportRuns((all) => byId(all, refused?.headers?.get('x-hoc-run-id') ?? null) !== undefined)
+  ).filter((run) => run.key_id !== null && run.decided_by === 'limit:poor-budget');
   t.ok(runs.length > 0);
   const all = await hoc.exportRuns((rows) => rows.every((run) => run.status !== 'running'));
   const poor = all.filter((run) => run.key_id === runs[0]?.key_id && run.status === 'succeeded');
@@ -223,11 +287,17 @@ t.test('a money limit never lets the reserved worst case pass its ceiling, and s
 });
 
 t.test('request and answer bytes are the callers and the providers own', async (t) => {
-  const body = '{ "model":"sim-small" ,"messages":[{"role":"user","content":"h\\u00e9 \\ud83d\\ude00"}], "unknown_field": 1.0e2 }';
+  const body =
+    '{ "model":"sim-small" ,"messages":[{"role":"user","content":"h\\u00e9 \\ud83d\\ude00"}], "unknown_field": 1.0e2 }';
   const call = (base: string, key: string) =>
     fetch(`${base}/v1/chat/completions?trace=%20a&b=//`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'x-unknown': 'kept', 'x-hoc-session': 's' },
+      headers: {
+        authorization: `Bearer ${key}`,
+        'content-type': 'application/json',
+        'x-unknown': 'kept',
+        'x-hoc-session': 's',
+      },
       body,
     });
   const through = await call(`${hoc.proxy}/openai`, secrets.HOC_KEY_APP);
@@ -241,40 +311,57 @@ t.test('request and answer bytes are the callers and the providers own', async (
   t.notMatch(text, secrets.HOC_KEY_APP);
 });
 
-t.test('two different keys, and a HOC key beside another credential, are refused before anything is decided', async (t) => {
-  const call = (headers: Record<string, string>, query = '') =>
-    fetch(`${hoc.proxy}/openai/v1/chat/completions${query}`, {
-      method: 'POST',
-      headers: { ...headers, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'sim-small', messages }),
-    });
-  const app = secrets.HOC_KEY_APP;
-  t.equal((await call({ authorization: `Bearer ${app}`, 'x-api-key': secrets.HOC_KEY_POOR })).status, 400);
-  t.equal((await call({ authorization: `Bearer ${app}`, 'x-api-key': 'something-else' })).status, 400);
-  t.equal((await call({ 'x-hoc-key': app, authorization: 'Bearer providers-own' })).status, 200);
-  for (const headers of [{ authorization: `Bearer ${app}` }, { 'x-api-key': app }, { 'x-goog-api-key': app }, { 'api-key': app }] as Record<string, string>[]) {
-    t.equal((await call(headers)).status, 200, Object.keys(headers).join());
-  }
-  t.equal((await call({}, `?key=${app}&a=1`)).status, 200);
-  const seen = await (await fetch(`${simulator}/simulator/requests?last=1`)).text();
-  t.match(seen, '/v1/chat/completions?a=1');
-});
+t.test(
+  'two different keys, and a HOC key beside another credential, are refused before anything is decided',
+  async (t) => {
+    const call = (headers: Record<string, string>, query = '') =>
+      fetch(`${hoc.proxy}/openai/v1/chat/completions${query}`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'sim-small', messages }),
+      });
+    const app = secrets.HOC_KEY_APP;
+    t.equal((await call({ authorization: `Bearer ${app}`, 'x-api-key': secrets.HOC_KEY_POOR })).status, 400);
+    t.equal((await call({ authorization: `Bearer ${app}`, 'x-api-key': 'something-else' })).status, 400);
+    t.equal((await call({ 'x-hoc-key': app, authorization: 'Bearer providers-own' })).status, 200);
+    for (const headers of [
+      { authorization: `Bearer ${app}` },
+      { 'x-api-key': app },
+      { 'x-goog-api-key': app },
+      { 'api-key': app },
+    ] as Record<string, string>[]) {
+      t.equal((await call(headers)).status, 200, Object.keys(headers).join());
+    }
+    t.equal((await call({}, `?key=${app}&a=1`)).status, 200);
+    const seen = await (await fetch(`${simulator}/simulator/requests?last=1`)).text();
+    t.match(seen, '/v1/chat/completions?a=1');
+  },
+);
 
-t.test('a provider that cannot be reached is a failed run and a native error; a private one is never connected to', async (t) => {
-  const call = (slug: string) =>
-    failure(
-      new OpenAI({ apiKey: secrets.HOC_KEY_APP, baseURL: `${hoc.proxy}/${slug}/v1`, maxRetries: 0 }).chat.completions.create({ model: 'sim-small', messages }),
-    );
-  const dead = await call('dead');
-  t.equal(dead.status, 502);
-  t.match(await recorded(dead.headers?.get('x-hoc-run-id') ?? null), { status: 'failed', outcome: 'failure' });
-  t.match((await call('guarded')).message, /private or loopback/);
-});
+t.test(
+  'a provider that cannot be reached is a failed run and a native error; a private one is never connected to',
+  async (t) => {
+    const call = (slug: string) =>
+      failure(
+        new OpenAI({
+          apiKey: secrets.HOC_KEY_APP,
+          baseURL: `${hoc.proxy}/${slug}/v1`,
+          maxRetries: 0,
+        }).chat.completions.create({ model: 'sim-small', messages }),
+      );
+    const dead = await call('dead');
+    t.equal(dead.status, 502);
+    t.match(await recorded(dead.headers?.get('x-hoc-run-id') ?? null), { status: 'failed', outcome: 'failure' });
+    t.match((await call('guarded')).message, /private or loopback/);
+  },
+);
 
 t.test('payloads are kept under capture full and never under metadata', async (t) => {
   const marker = `canary-${randomBytes(8).toString('hex')}`;
   const say = async (key: string) => {
-    const { response } = await ask(key).chat.completions.create({ model: 'sim-small', messages: [{ role: 'user', content: marker }] }).withResponse();
+    const { response } = await ask(key)
+      .chat.completions.create({ model: 'sim-small', messages: [{ role: 'user', content: marker }] })
+      .withResponse();
     const id = response.headers.get('x-hoc-run-id') ?? '';
     await recorded(id);
     return hoc.hoc('runs', 'show', id, '--json');
@@ -322,7 +409,10 @@ t.test("records, Prometheus and the simulator's own ledger agree to the token an
   t.equal(sum(billed.map((run) => run.input_tokens)), sum(ledger.entries.map((entry) => entry.input_tokens)));
   t.equal(sum(billed.map((run) => run.output_tokens)), sum(ledger.entries.map((entry) => entry.output_tokens)));
   const cost = billed.reduce((total, run) => total + BigInt(run.cost_nano_usd ?? '0'), 0n);
-  t.equal(cost, ledger.entries.reduce((total, entry) => total + BigInt(entry.cost_nano_usd), 0n));
+  t.equal(
+    cost,
+    ledger.entries.reduce((total, entry) => total + BigInt(entry.cost_nano_usd), 0n),
+  );
   t.equal(metric('hoc_tokens_total', /direction="input"/), sum(billed.map((run) => run.input_tokens)));
   t.equal(metric('hoc_tokens_total', /direction="output"/), sum(billed.map((run) => run.output_tokens)));
   t.equal(metric('hoc_cost_nano_usd_total'), Number(cost));

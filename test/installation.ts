@@ -86,7 +86,11 @@ export async function startInstallation(input: {
   }
   const child = spawn(process.execPath, [bin, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const ready = await firstLine(child);
-  const run = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as { console: string; admin: string; token: string };
+  const run = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as {
+    console: string;
+    admin: string;
+    token: string;
+  };
   const hoc = (...rest: string[]) => runCommand([...rest, '--data', data], env);
   return {
     ...(JSON.parse(ready) as { pid: number; proxy: string; console: string; admin: string }),
@@ -101,7 +105,9 @@ export async function startInstallation(input: {
     exportRuns: async (complete) => {
       let runs: ExportedRun[] = [];
       await until(async () => {
-        const answer = await fetch(`${run.console}/api/v1/runs/export`, { headers: { authorization: `Bearer ${run.token}` } });
+        const answer = await fetch(`${run.console}/api/v1/runs/export`, {
+          headers: { authorization: `Bearer ${run.token}` },
+        });
         if (answer.status !== 200) throw new Error(await answer.text());
         const lines = (await answer.text()).split('\n').filter((line) => line !== '');
         runs = lines.map((line) => JSON.parse(line) as ExportedRun);
@@ -135,7 +141,11 @@ export async function startProcess(
 }
 
 /** Polls a condition every 20 ms for at most 30 s. */
-export async function until(condition: () => Promise<boolean> | boolean, what: string, timeoutMs = 30_000): Promise<void> {
+export async function until(
+  condition: () => Promise<boolean> | boolean,
+  what: string,
+  timeoutMs = 30_000,
+): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`Waited in vain for ${what}.`);

@@ -31,38 +31,41 @@ function isFree(url: string): Promise<boolean> {
   });
 }
 
-t.test('a stop drains: an open stream ends whole, the ports are free, and a restart keeps every record and key', async (t) => {
-  const slow = await startProcess('proxy/simulator/main.js', 'runSimulator', { HOC_SIMULATOR_LISTEN: '127.0.0.1:0' });
-  const simulator = slow.listen.simulator ?? Object.values(slow.listen)[0] ?? '';
-  const data = mkdtempSync(join(tmpdir(), 'hoc-life-'));
-  t.teardown(async () => {
-    await slow.stop();
-    removeData(data);
-  });
-  const first = await startInstallation({ yaml: configuration(simulator), env: secrets, data });
-  t.equal(statSync(join(data, 'run.json')).mode & 0o777, 0o600);
-  const client = new OpenAI({ apiKey: secrets.HOC_KEY_APP, baseURL: `${first.proxy}/openai/v1`, maxRetries: 0 });
-  const { data: stream, response } = await client.chat.completions
-    .create({ model: 'sim-small', messages, stream: true })
-    .withResponse();
-  const id = response.headers.get('x-hoc-run-id');
-  let finish: string | null = null;
-  let stopped: Promise<number | null> | null = null;
-  for await (const chunk of stream) {
-    stopped ??= first.stop();
-    finish = chunk.choices[0]?.finish_reason ?? finish;
-  }
-  t.equal(finish, 'stop', 'the stream was not cut');
-  t.equal(await stopped, 0);
-  for (const url of [first.proxy, first.console, first.admin]) t.ok(await isFree(url), url);
+t.test(
+  'a stop drains: an open stream ends whole, the ports are free, and a restart keeps every record and key',
+  async (t) => {
+    const slow = await startProcess('proxy/simulator/main.js', 'runSimulator', { HOC_SIMULATOR_LISTEN: '127.0.0.1:0' });
+    const simulator = slow.listen.simulator ?? Object.values(slow.listen)[0] ?? '';
+    const data = mkdtempSync(join(tmpdir(), 'hoc-life-'));
+    t.teardown(async () => {
+      await slow.stop();
+      removeData(data);
+    });
+    const first = await startInstallation({ yaml: configuration(simulator), env: secrets, data });
+    t.equal(statSync(join(data, 'run.json')).mode & 0o777, 0o600);
+    const client = new OpenAI({ apiKey: secrets.HOC_KEY_APP, baseURL: `${first.proxy}/openai/v1`, maxRetries: 0 });
+    const { data: stream, response } = await client.chat.completions
+      .create({ model: 'sim-small', messages, stream: true })
+      .withResponse();
+    const id = response.headers.get('x-hoc-run-id');
+    let finish: string | null = null;
+    let stopped: Promise<number | null> | null = null;
+    for await (const chunk of stream) {
+      stopped ??= first.stop();
+      finish = chunk.choices[0]?.finish_reason ?? finish;
+    }
+    t.equal(finish, 'stop', 'the stream was not cut');
+    t.equal(await stopped, 0);
+    for (const url of [first.proxy, first.console, first.admin]) t.ok(await isFree(url), url);
 
-  const second = await startInstallation({ yaml: configuration(simulator), env: secrets, data });
-  t.teardown(() => second.stop());
-  const runs = await second.exportRuns((rows) => rows.some((run) => run.run_id === id && run.status === 'succeeded'));
-  t.equal(runs.filter((run) => run.run_id === id).length, 1);
-  const again = new OpenAI({ apiKey: secrets.HOC_KEY_APP, baseURL: `${second.proxy}/openai/v1`, maxRetries: 0 });
-  t.ok((await again.chat.completions.create({ model: 'sim-small', messages })).choices[0]);
-});
+    const second = await startInstallation({ yaml: configuration(simulator), env: secrets, data });
+    t.teardown(() => second.stop());
+    const runs = await second.exportRuns((rows) => rows.some((run) => run.run_id === id && run.status === 'succeeded'));
+    t.equal(runs.filter((run) => run.run_id === id).length, 1);
+    const again = new OpenAI({ apiKey: secrets.HOC_KEY_APP, baseURL: `${second.proxy}/openai/v1`, maxRetries: 0 });
+    t.ok((await again.chat.completions.create({ model: 'sim-small', messages })).choices[0]);
+  },
+);
 
 t.test('a change applies whole, is in force within a second, and a second apply changes nothing', async (t) => {
   const fast = await startProcess('proxy/simulator/main.js', 'runSimulator', {

@@ -71,7 +71,7 @@ function aptInstall(prefix, names) {
       printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
       chmod 755 /usr/sbin/policy-rc.d
     fi
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2`;
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null`;
   return run(prefix, ['sh', '-c', script, 'sh', ...names]);
 }
 

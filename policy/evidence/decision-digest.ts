@@ -1,12 +1,7 @@
-import type { DecisionContext, DecisionDigestInput } from '../../storage/schema/decision.ts';
+import type { DecisionDigestInput } from '../../storage/schema/decision.ts';
 import type { Sha256Hex } from '../../storage/schema/snapshot.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { sha256Hex } from './digest.ts';
-
-/** SHA-256 over the canonical JSON of a frozen context. Throws `input_invalid` for a context that `freezeContext` did not make. */
-export function contextDigest(context: DecisionContext): Sha256Hex {
-  return sha256Hex(canonicalJson(context));
-}
 
 /**
  * SHA-256 over the canonical JSON of what a decision rests on and came to. Exactly the fields of `DecisionDigestInput` enter,

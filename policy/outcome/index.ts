@@ -1,1 +1,1 @@
-export { classifyOutcome, worstProximity } from './outcome.ts';
+export { classifyOutcome } from './outcome.ts';

@@ -1,8 +1,5 @@
 import type { Outcome, Proximity, RunStatus } from '../../storage/schema/run.ts';
 
-/** Nearest first. */
-const proximityOrder: readonly Proximity[] = ['breach', 'near', 'ok'];
-
 /**
  * The outcome of a finished run, by the first line that fits: `prevented` (blocked or truncated), `failure` (failed or
  * abandoned), `near_threshold` (succeeded or cancelled, with proximity near or breach), else `success`.
@@ -19,9 +16,4 @@ export function classifyOutcome(run: { status: Exclude<RunStatus, 'running'>; pr
     case 'cancelled':
       return run.proximity === 'ok' ? 'success' : 'near_threshold';
   }
-}
-
-/** The proximity of a run to all its limits: the worst of them, `ok` where there is none. */
-export function worstProximity(...proximities: readonly Proximity[]): Proximity {
-  return proximityOrder.find((proximity) => proximities.includes(proximity)) ?? 'ok';
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { PolicyEntry } from '../../storage/schema/snapshot.ts';
-import { checkPolicies, compilePolicies, decideRequest, factTable } from './index.ts';
+import { factTable } from './facts.ts';
+import { checkPolicies, compilePolicies, decideRequest } from './index.ts';
 import { operatorTable } from './operators.ts';
 import { anyRun, condition, contextOf, policyOf } from './test-policies.ts';
 

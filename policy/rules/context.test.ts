@@ -1,9 +1,12 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { FactValue } from '../../storage/schema/decision.ts';
-import { canonicalJson, contextDigest } from '../evidence/index.ts';
-import { factTable, freezeContext } from './index.ts';
+import type { DecisionContext, FactValue } from '../../storage/schema/decision.ts';
+import { canonicalJson, sha256Hex } from '../evidence/index.ts';
+import { factTable } from './facts.ts';
+import { freezeContext } from './index.ts';
 import { contextOf } from './test-policies.ts';
+
+const contextDigest = (context: DecisionContext) => sha256Hex(canonicalJson(context));
 
 t.test('a context holds exactly the named facts, sorted, absent ones as null and in missing', async (t) => {
   const context = contextOf({ 'request.model': 'm' }, ['tags.b', 'request.model', 'request.stream', 'request.model']);

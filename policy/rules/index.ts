@@ -3,5 +3,4 @@ export { type CompiledPolicies, compileInSteps, compilePolicies } from './compil
 export { freezeContext } from './context.ts';
 export { decideRequest } from './decide.ts';
 export { engineVersion } from './engine.ts';
-export { factTable } from './facts.ts';
 export type { ScopeFacts } from './scope.ts';

@@ -5,6 +5,7 @@ import { closeAbandonedRun } from './abandon.ts';
 import { computeBackoffMs } from './backoff.ts';
 import { deriveBatch, deriveFacts } from './derive.ts';
 import { type RunFact, RunLedger } from './ledger.ts';
+import { sealBatch } from './seals.ts';
 import {
   payloadFrame,
   recordFrame,
@@ -12,8 +13,7 @@ import {
   sampleIntent,
   sampleOpenValues,
   sampleSettled,
-} from './sample-frames.ts';
-import { sealBatch } from './seals.ts';
+} from './test-frames.ts';
 
 const settle = [{ key: 'team-budget/research', amount: '13500' }];
 const intent = (seq: number, runId: string) => recordFrame(sampleIntent({ seq, runId }), sampleOpenValues);

@@ -9,8 +9,9 @@ import { createInterface } from 'node:readline';
 import t from 'tap';
 import { uuidv7 } from 'uuidv7';
 import { leafHash, merkleRoot } from '../../policy/evidence/index.ts';
-import { launchFront } from '../../storage/clickhouse/front/launch.ts';
-import { connectClickHouse, countRuns, migrateClickHouse, readRun } from '../../storage/clickhouse/index.ts';
+import { launchFront } from '../../storage/clickhouse/front/test-launch.ts';
+import { connectClickHouse, migrateClickHouse, readRun } from '../../storage/clickhouse/index.ts';
+import { countRuns } from '../../storage/clickhouse/test-rows.ts';
 import { connectRedis, createReservations, writeEpochIfAbsent } from '../../storage/redis/index.ts';
 import type { BatchSeal } from '../../storage/schema/audit.ts';
 import { openSpool } from '../../storage/spool/index.ts';
@@ -21,7 +22,7 @@ import {
   sampleIntent,
   sampleOpenValues,
   sampleSettled,
-} from './sample-frames.ts';
+} from './test-frames.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'hoc-e2e-'));
 t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));

@@ -20,7 +20,7 @@ import { Books } from './books.ts';
 import { createSealPost } from './control-client.ts';
 import { deliver } from './delivery.ts';
 import { createDepthGauge } from './depth.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, type ShipperProbes } from './metrics.ts';
 import type {
   InsertBatch,
   SealQueue,
@@ -55,28 +55,12 @@ export async function runShipper(variables: NodeJS.ProcessEnv): Promise<void> {
   const post = createSealPost({ controlUrl, token: environment.secret('HOC_NODE_TOKEN') });
   const depth = createDepthGauge({ source, books, clock });
   const { registry, telemetry } = createMetrics(
-    {
-      backlogBytes: depth.bytes,
-      oldestAtMs: () => shipper.oldestAtMs,
-      sealsPending: () => seals.pending(),
-      openRuns: () => books.ledger.openCount,
-      unsettledRuns: () => books.ledger.unsettledCount,
-      droppedOpenRuns: () => books.ledger.droppedCount,
-      nowMs: clock.nowMs,
-    },
+    probe({ books, seals, backlogBytes: depth.bytes, oldestAtMs: () => shipper.oldestAtMs }),
     (level, fields, message) => log[level](fields, message),
   );
   const { insert } = clickHouse;
-  const shipper = new Shipper({
-    proxyId,
-    books,
-    source,
-    seals,
-    insert,
-    clock,
-    telemetry,
-    limits: readLimits(environment),
-  });
+  const limits = readLimits(environment);
+  const shipper = new Shipper({ proxyId, books, source, seals, insert, clock, telemetry, limits });
   const settling = { ledger: books.ledger, overEpoch: () => shipper.overEpoch, settle: redis.settle, clock, telemetry };
   const loops = keepRunning(telemetry, {
     ship: (signal) => shipper.run(signal),
@@ -96,6 +80,25 @@ export async function runShipper(variables: NodeJS.ProcessEnv): Promise<void> {
     await Promise.all([redis.close(), clickHouse.close(), files.close()]);
   });
   announceReady('shipper', { admin: admin.url });
+}
+
+/** What the gauges show, read from the books and the seals at each scrape. */
+function probe(input: {
+  books: Books;
+  seals: SealQueue;
+  backlogBytes: () => number;
+  oldestAtMs: () => number | null;
+}): ShipperProbes {
+  const { ledger } = input.books;
+  return {
+    backlogBytes: input.backlogBytes,
+    oldestAtMs: input.oldestAtMs,
+    sealsPending: () => input.seals.pending(),
+    openRuns: () => ledger.openCount,
+    unsettledRuns: () => ledger.unsettledCount,
+    droppedOpenRuns: () => ledger.droppedCount,
+    nowMs: clock.nowMs,
+  };
 }
 
 /** Runs the loops side by side; one that fails is told to telemetry, waits, and is begun again. */

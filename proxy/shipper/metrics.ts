@@ -18,60 +18,68 @@ export interface ShipperMetrics {
   telemetry: ShipperTelemetry;
 }
 
+type Log = (level: 'warn' | 'error', fields: Record<string, unknown>, message: string) => void;
+
 /** Metrics of one shipper. Labels are closed sets. `log` is told what an operator should read, never a value from a run. */
-export function createMetrics(
-  probes: ShipperProbes,
-  log: (level: 'warn' | 'error', fields: Record<string, unknown>, message: string) => void,
-): ShipperMetrics {
+export function createMetrics(probes: ShipperProbes, log: Log): ShipperMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   registerGauges(registry, probes);
+  const telemetry = createTelemetry(registerCounts(registry), { log, nowMs: probes.nowMs });
+  return { registry, telemetry };
+}
+
+type Counts = ReturnType<typeof registerCounts>;
+
+function registerCounts(registry: Registry) {
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
-  const records = counter('hoc_shipper_records_total', 'Records acknowledged by ClickHouse');
-  const batches = counter('hoc_shipper_batches_total', 'Attempts to send a batch', ['result']);
-  const quarantined = counter('hoc_shipper_quarantined_frames_total', 'Damaged or unreadable places in the spool', [
-    'kind',
-  ]);
-  const settled = counter('hoc_shipper_settled_total', 'Runs settled by the shipper');
-  const abandoned = counter('hoc_shipper_abandoned_total', 'Runs closed because their proxy died');
-  const failures = counter('hoc_shipper_failures_total', 'Failed attempts of the shipper', ['what']);
-  const refused = counter('hoc_shipper_refused_rows_total', 'Rows left out because ClickHouse can never store them');
-  const lag = new Gauge({
-    name: 'hoc_shipper_lag_seconds',
-    help: 'Age of the oldest record of the last batch when it was acknowledged',
-    registers: [registry],
-  });
-  const telemetry: ShipperTelemetry = {
-    batchSent({ result, records: count, oldestAtMs }) {
-      batches.inc({ result });
+  return {
+    records: counter('hoc_shipper_records_total', 'Records acknowledged by ClickHouse'),
+    batches: counter('hoc_shipper_batches_total', 'Attempts to send a batch', ['result']),
+    quarantined: counter('hoc_shipper_quarantined_frames_total', 'Damaged or unreadable places in the spool', ['kind']),
+    settled: counter('hoc_shipper_settled_total', 'Runs settled by the shipper'),
+    abandoned: counter('hoc_shipper_abandoned_total', 'Runs closed because their proxy died'),
+    failures: counter('hoc_shipper_failures_total', 'Failed attempts of the shipper', ['what']),
+    refused: counter('hoc_shipper_refused_rows_total', 'Rows left out because ClickHouse can never store them'),
+    lag: new Gauge({
+      name: 'hoc_shipper_lag_seconds',
+      help: 'Age of the oldest record of the last batch when it was acknowledged',
+      registers: [registry],
+    }),
+  };
+}
+
+function createTelemetry(counts: Counts, { log, nowMs }: { log: Log; nowMs: () => number }): ShipperTelemetry {
+  return {
+    batchSent({ result, records, oldestAtMs }) {
+      counts.batches.inc({ result });
       if (result === 'failed') return;
-      records.inc(count);
-      if (oldestAtMs !== null) lag.set(Math.max(0, probes.nowMs() - oldestAtMs) / 1000);
+      counts.records.inc(records);
+      if (oldestAtMs !== null) counts.lag.set(Math.max(0, nowMs() - oldestAtMs) / 1000);
     },
     found(finding) {
-      quarantined.inc({ kind: finding.kind });
+      counts.quarantined.inc({ kind: finding.kind });
       log('error', { ...finding }, 'the spool is not as it was written');
     },
     unreadable(input) {
-      quarantined.inc({ kind: 'unreadable' }, input.frames);
+      counts.quarantined.inc({ kind: 'unreadable' }, input.frames);
       log('error', { ...input }, 'frames of the spool are no records');
     },
     refused({ batchId, rows }) {
-      refused.inc(rows);
+      counts.refused.inc(rows);
       log('error', { batch: batchId, rows }, 'ClickHouse can never store these rows, and they were left out');
     },
-    settled: (runs) => settled.inc(runs),
+    settled: (runs) => counts.settled.inc(runs),
     abandoned(runs) {
-      abandoned.inc(runs);
+      counts.abandoned.inc(runs);
       log('warn', { runs }, 'runs of a dead proxy were closed as abandoned');
     },
     failed(what, error) {
-      failures.inc({ what });
+      counts.failures.inc({ what });
       log('error', { what, err: error }, 'the shipper failed and will try again');
     },
   };
-  return { registry, telemetry };
 }
 
 function registerGauges(registry: Registry, probes: ShipperProbes): void {

@@ -17,8 +17,8 @@ import {
 import { Books } from './books.ts';
 import type { ShipperTelemetry } from './ports.ts';
 import type { RecordRow, ShippedBatch } from './rows.ts';
-import { payloadFrame, recordFrame, sampleFinish, sampleIntent, sampleOpenValues } from './sample-frames.ts';
 import { Shipper } from './shipper.ts';
+import { payloadFrame, recordFrame, sampleFinish, sampleIntent, sampleOpenValues } from './test-frames.ts';
 
 /** Deduplicates by batch id as ClickHouse does, and refuses a batch that comes again with other bytes. */
 class Sink {

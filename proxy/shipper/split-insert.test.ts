@@ -3,8 +3,8 @@ import t from 'tap';
 import { HocError } from '../../storage/schema/errors.ts';
 import { deriveBatch } from './derive.ts';
 import type { ShippedBatch } from './rows.ts';
-import { payloadFrame, recordFrame, sampleFinish } from './sample-frames.ts';
 import { insertAllButRefused } from './split-insert.ts';
+import { payloadFrame, recordFrame, sampleFinish } from './test-frames.ts';
 
 function batchOf(runs: number): ShippedBatch {
   const frames = Array.from({ length: runs }, (_, index) => [

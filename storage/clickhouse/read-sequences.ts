@@ -53,24 +53,3 @@ async function readGaps(ch: ClickHouse, state: SequenceState): Promise<SequenceS
   });
   return rows.map(([from, to]) => ({ from: Number(from), to: Number(to) }));
 }
-
-/** The highest recorded sequence of one proxy epoch, 0 where there is none. Rejects with HocError `engine_unavailable`. */
-export async function readMaxSeq(ch: ClickHouse, proxyId: string, proxyEpoch: number): Promise<number> {
-  const [row] = await selectRows(ch, {
-    sql: 'SELECT max(proxy_seq) FROM records WHERE proxy_id = {proxy_id:String} AND proxy_epoch = {proxy_epoch:UInt32}',
-    parameters: { proxy_id: proxyId, proxy_epoch: proxyEpoch },
-  });
-  return Number(row?.[0] ?? 0);
-}
-
-/**
- * Names the engine's own log tables (`system.query_log` and such) that have no TTL and so grow without end. The embedded
- * engine has none of them; a server's configuration should give each one a TTL. Rejects with HocError `engine_unavailable`.
- */
-export async function readUnboundedLogTables(ch: ClickHouse): Promise<string[]> {
-  const rows = await selectRows(ch, {
-    sql: `SELECT name FROM system.tables WHERE database = 'system' AND engine LIKE '%MergeTree%'
-      AND name LIKE '%\\_log%' AND position(engine_full, ' TTL ') = 0 ORDER BY name`,
-  });
-  return rows.map(([name]) => String(name));
-}

@@ -15,11 +15,9 @@ export interface RecordRow {
   leaf_hash: string;
 }
 
-/** Versions of a run, lowest first: the highest that is there stands. */
-export const runVersions = { intent: 1, abandoned: 2, finish: 3 } as const;
-
 /** One version of a run, with what is erasable: values, their salts (hex), and the recorded context. */
 export interface RunVersionRow extends RunRow {
+  /** 1 intent, 2 abandoned, 3 finish: the highest that is there stands. */
   version: 1 | 2 | 3;
   request_bytes: number;
   response_bytes: number;

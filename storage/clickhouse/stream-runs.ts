@@ -2,7 +2,7 @@ import type { RunRow } from '../schema/run.ts';
 import type { TenantScope } from '../schema/scope.ts';
 import type { ClickHouse } from './connection.ts';
 import { readShownRun, shownRunSelect } from './run-columns.ts';
-import { scopeCondition, selectRows, streamRows } from './select.ts';
+import { scopeCondition, streamRows } from './select.ts';
 
 /** Rows that one query of an export sorts. */
 const windowRows = 50_000;
@@ -50,15 +50,4 @@ async function readBounds(ch: ClickHouse, scope: TenantScope): Promise<string[]>
     inWindow += Number(count);
   }
   return bounds;
-}
-
-/** How many runs there are, each once however many versions it has. Rejects with HocError `engine_unavailable`. */
-export async function countRuns(ch: ClickHouse, scope: TenantScope): Promise<number> {
-  const { condition, parameters } = scopeCondition(scope);
-  const [row] = await selectRows(ch, {
-    sql: `SELECT count() FROM runs FINAL WHERE ${condition}`,
-    parameters,
-    batch: true,
-  });
-  return Number(row?.[0] ?? 0);
 }

@@ -3,10 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { uuidv7 } from 'uuidv7';
+import type { TenantScope } from '../schema/scope.ts';
 import { type ClickHouse, connectClickHouse } from './connection.ts';
-import { type LaunchedFront, launchFront } from './front/launch.ts';
+import { type LaunchedFront, launchFront } from './front/test-launch.ts';
 import { migrateClickHouse } from './migrate.ts';
 import type { RecordRow, RunVersionRow } from './rows.ts';
+import { scopeCondition, selectRows } from './select.ts';
 
 /** A real engine in a folder of its own, migrated; `close` stops it and removes the folder. For tests. */
 export async function openTestEngine(): Promise<{ ch: ClickHouse; front: LaunchedFront; close(): Promise<void> }> {
@@ -125,4 +127,11 @@ export function testRecord(run: RunVersionRow, set: Partial<RecordRow> = {}): Re
     leaf_hash: createHash('sha256').update('\0').update(raw).digest('hex'),
     ...set,
   };
+}
+
+/** How many runs there are, each once however many versions it has. For tests. */
+export async function countRuns(ch: ClickHouse, scope: TenantScope): Promise<number> {
+  const { condition, parameters } = scopeCondition(scope);
+  const [row] = await selectRows(ch, { sql: `SELECT count() FROM runs FINAL WHERE ${condition}`, parameters });
+  return Number(row?.[0] ?? 0);
 }

@@ -5,7 +5,12 @@ import { readEnvironment } from './environment.ts';
 
 t.test('a missing or malformed setting is named, and its value is never shown', async (t) => {
   const environment = readEnvironment({ A: '', PORT: 'canary-value', N: 'canary-value', S_FILE: '/does/not/exist' });
-  for (const act of [() => environment.required('A'), () => environment.listen('PORT', '1'), () => environment.integer('N', 1), () => environment.secret('S')]) {
+  for (const act of [
+    () => environment.required('A'),
+    () => environment.listen('PORT', '1'),
+    () => environment.integer('N', 1),
+    () => environment.secret('S'),
+  ]) {
     t.throws(act, { code: 'input_invalid', message: /^(?!.*canary).*(A|PORT|N|S_FILE)/ });
   }
 });

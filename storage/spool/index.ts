@@ -1,7 +1,6 @@
 export { readIfPresent, saveAtomically } from './atomic-file.ts';
 export { type Ballast, keepBallast } from './ballast.ts';
 export { type LineLog, openLineLog, type TakenLines } from './line-log.ts';
-export { isSpoolLocked } from './lock.ts';
 export {
   openSpoolReader,
   type SpoolFinding,

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { HocError } from '../schema/errors.ts';
 import type { Frame } from '../schema/record.ts';
-import { isSpoolLocked, openSpool, openSpoolReader, type Spool, type SpoolOptions, spoolFolder } from './index.ts';
+import { openSpool, openSpoolReader, type Spool, type SpoolOptions, spoolFolder } from './index.ts';
+import { isSpoolLocked } from './lock.ts';
 
 function record(seq: number, text = `record ${seq}`): Frame {
   return { kind: 'record', seq, head: Buffer.from(text), tail: Buffer.from(`{"n":${seq}}`) };

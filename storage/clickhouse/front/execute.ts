@@ -67,10 +67,7 @@ export async function execute(run: Execution): Promise<void> {
   return runQuery(run, sql, readStatement(sql));
 }
 
-async function runInsert(
-  run: Execution,
-  input: { sql: string; statement: Statement; body: SavedBody },
-): Promise<void> {
+async function runInsert(run: Execution, input: { sql: string; statement: Statement; body: SavedBody }): Promise<void> {
   const { sql, statement, body } = input;
   const { insert } = statement;
   const { request } = run;

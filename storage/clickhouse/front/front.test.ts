@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import t from 'tap';
-import { launchFront } from './launch.ts';
+import { launchFront } from './test-launch.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'hoc-front-'));
 const front = await launchFront({ path: folder });

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { type LaunchedFront, launchFront } from './launch.ts';
+import { type LaunchedFront, launchFront } from './test-launch.ts';
 
 async function makeFolder(t: { teardown(action: () => Promise<void>): void }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'hoc-lifetime-'));

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { createClient } from '@clickhouse/client';
 import fc from 'fast-check';
 import t from 'tap';
-import { launchFront } from './launch.ts';
 import { readTokens } from './lexer.ts';
 import { renderParameters, unescapeTsv } from './parameters.ts';
 import { decodePercent } from './request.ts';
+import { launchFront } from './test-launch.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'hoc-parameters-'));
 const front = await launchFront({ path: folder });
