@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { awaitRelease } from '../release.ts';
 
 const help = `
 Environment:
@@ -18,6 +19,7 @@ export function addControl(program: Command, env: NodeJS.ProcessEnv): void {
     .action(async () => {
       process.title = 'hoc control';
       const { runControl } = await import('../../console/main.ts');
+      await awaitRelease(env);
       await runControl(env);
       // It resolves once everything is closed; the pipe on its standard input would keep the process alive.
       process.exit(0);

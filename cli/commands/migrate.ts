@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { awaitRelease } from '../release.ts';
 
 const help = `
 Environment:
@@ -17,6 +18,7 @@ export function addMigrate(program: Command, env: NodeJS.ProcessEnv): void {
     .action(async () => {
       process.title = 'hoc migrate';
       const { runMigrate } = await import('../../console/migrate/main.ts');
+      await awaitRelease(env);
       await runMigrate(env);
     });
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { awaitRelease } from '../release.ts';
 
 const help = `
 Environment:
@@ -17,6 +18,7 @@ export function addShipper(program: Command, env: NodeJS.ProcessEnv): void {
     .action(async () => {
       process.title = 'hoc shipper';
       const { runShipper } = await import('../../proxy/shipper/main.ts');
+      await awaitRelease(env);
       await runShipper(env);
     });
 }

@@ -90,3 +90,19 @@ t.test('stopping kills a child that does not end, and nobody waits for its readi
   await refused;
   t.equal(identifyProcess(pid), null);
 });
+
+t.test('a child that waits for its release does not run before, and is not late meanwhile', async (t) => {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const script = `process.stdin.once('data', () => { ${readyLine} ${stay} })`;
+  const { child } = start(script, { release: released, readyTimeoutMs: 300 });
+  const state = await Promise.race([child.ready, new Promise((resolve) => setTimeout(resolve, 600, 'waiting'))]);
+  t.equal(state, 'waiting');
+  release();
+  t.same(await child.ready, { admin: 'first' });
+  process.kill(child.pid() ?? 0, 'SIGKILL');
+  await until(() => child.phase() === 'ready' && child.restarts() === 1);
+  await child.stop();
+});

@@ -22,6 +22,8 @@ export interface ChildSpec {
   /** What to run; `last` is where this child listened before, so that a restart comes back to the same addresses. */
   command(last: Listening | null): ChildCommand;
   /** Ours: the ready line on stdout, and a stdin pipe whose end ends the child. A foreign program: a probe. */
+  /** A process of ours that may load but not run before this settles; see `cli/release.ts`. */
+  release?: Promise<unknown>;
   ready: 'line' | ((pid: number) => Promise<boolean>);
   readyTimeoutMs: number;
   stopSignal: NodeJS.Signals;
@@ -126,9 +128,15 @@ class ChildState {
     });
     // A child that dies while we write or hold its pipe is seen through `exit`.
     child.stdin?.on('error', () => undefined);
+    releaseWhen(child, this.#spec.release);
     if (child.stdout !== null) this.#readLines(child);
     if (typeof this.#spec.ready === 'function') void this.#probe(child, this.#spec.ready);
-    this.#watchDeadline(child);
+    // A child that waits for others is not late while they are.
+    const released = this.#spec.release ?? Promise.resolve();
+    released.then(
+      () => this.#watchDeadline(child),
+      () => undefined,
+    );
   }
 
   async stop(): Promise<void> {
@@ -219,6 +227,14 @@ class ChildState {
     this.#rejectReady(new Error(cause));
     this.#context.onFatal(cause);
   }
+}
+
+/** Lets a waiting child run once `release` resolves; where it rejects, the start fails and the child is ended. */
+export function releaseWhen(child: ChildProcess, release: Promise<unknown> | undefined): void {
+  release?.then(
+    () => child.stdin?.write('\n'),
+    () => undefined,
+  );
 }
 
 function parseReadyLine(line: string): Listening | null {

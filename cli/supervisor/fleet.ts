@@ -2,7 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { HocError } from '../../storage/schema/errors.ts';
-import { type ChildCommand, type ChildSpec, type Listening, type SupervisedChild, superviseChild } from './child.ts';
+import {
+  type ChildCommand,
+  type ChildSpec,
+  type Listening,
+  releaseWhen,
+  type SupervisedChild,
+  superviseChild,
+} from './child.ts';
 import type { ChildRecord } from './leftovers.ts';
 import { logSize, tailLog } from './log-files.ts';
 
@@ -19,8 +26,8 @@ export interface Fleet {
   children(): readonly SupervisedChild[];
   /** Starts a child and waits for its first readiness. Throws HocError `engine_unavailable` with the cause. */
   start(spec: ChildSpec): Promise<Listening>;
-  /** Runs a child of ours once to its end. Throws HocError `engine_unavailable` with its last lines when it fails. */
-  runOnce(name: string, command: ChildCommand): Promise<void>;
+  /** Runs a child of ours once to its end; it loads at once and runs when `release` resolves. Throws HocError `engine_unavailable` with its last lines when it fails. */
+  runOnce(name: string, command: ChildCommand, release: Promise<unknown>): Promise<void>;
   /** Ends the children group by group; those that no group names end last. */
   stop(groups: readonly (readonly string[])[]): Promise<void>;
   /** Ends all at once. */
@@ -57,9 +64,9 @@ export function createFleet(context: FleetContext): Fleet {
         throw new HocError({ code: 'engine_unavailable', publicMessage, cause });
       }
     },
-    async runOnce(name, command) {
+    async runOnce(name, command, release) {
       refuseWhenClosing();
-      await runOnce(context, { name, command, passing });
+      await runOnce(context, { name, command, passing, release });
     },
     async stop(groups) {
       closing = true;
@@ -75,10 +82,14 @@ export function createFleet(context: FleetContext): Fleet {
   };
 }
 
-function runOnce(
-  context: FleetContext,
-  { name, command, passing }: { name: string; command: ChildCommand; passing: Set<ChildProcess> },
-): Promise<void> {
+interface Passing {
+  name: string;
+  command: ChildCommand;
+  passing: Set<ChildProcess>;
+  release: Promise<unknown>;
+}
+
+function runOnce(context: FleetContext, { name, command, passing, release }: Passing): Promise<void> {
   const logFile = join(context.logs, `${name}.log`);
   const from = logSize(logFile);
   const log = openSync(logFile, 'a', 0o600);
@@ -88,6 +99,7 @@ function runOnce(
   if (child.pid !== undefined) context.record.add(name, child.pid, 'SIGTERM');
   child.stdin?.on('error', () => undefined);
   passing.add(child);
+  releaseWhen(child, release);
   const failed = (why: string): HocError => {
     const publicMessage = `${name} failed (${why}).\nLast lines of ${logFile}:\n${tailLog(logFile, from)}`;
     return new HocError({ code: 'engine_unavailable', publicMessage });

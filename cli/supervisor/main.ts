@@ -1,27 +1,18 @@
 import { join } from 'node:path';
-import { listSecretNames } from '../../console/contract/index.ts';
 import { type Finding, HocError } from '../../storage/schema/errors.ts';
 import { type Addresses, chooseAddresses, type PublicPorts } from './addresses.ts';
 import { type Alarm, serveAdmin } from './admin.ts';
-import {
-  applyConfiguration,
-  type ConfigurationText,
-  hasLastGood,
-  readConfiguration,
-  simulatorListen,
-} from './configuration.ts';
 import { type Engines, startEngines } from './engines.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import { type DataFolder, openDataFolder } from './folder.ts';
 import { endLeftovers, openChildRecord } from './leftovers.ts';
 import { rotateLogs } from './log-files.ts';
 import { inheritedEnv } from './node-processes.ts';
-import { isPortFree, localUrl, waitUntilFree } from './ports.ts';
+import { isPortFree, type Listen, localUrl, waitUntilFree } from './ports.ts';
 import { describeProcesses, describeSimulator, type Processes } from './processes.ts';
 import { waitForProxy } from './proxy-readiness.ts';
 import { saveRunFile } from './run-file.ts';
 import { makeToken, markFirstKeyShown, openSecrets, type Secrets } from './secrets.ts';
-import { firstKeyVariable, openStarter } from './starter.ts';
 import { listenForStop, type StopRequest } from './stop-request.ts';
 
 /** What a person or a script is told while HOC starts, runs and stops. */
@@ -39,8 +30,6 @@ export interface StartInfo {
   folder: string;
   /** The starter configuration's key; null unless this was its first start. */
   firstKey: string | null;
-  /** Whether the starter configuration is in use. */
-  starter: boolean;
   tookMs: number;
 }
 
@@ -103,6 +92,8 @@ async function superviseAll(session: Session): Promise<void> {
   try {
     await Promise.race([starting, stop.requested]);
     const reason = await stop.requested;
+    if (reason.kind === 'asked')
+      options.report.note('Stopping; open streams may end first. Ask again to stop at once.');
     if (reason.kind === 'fatal') throw new HocError({ code: 'engine_unavailable', publicMessage: reason.cause });
   } finally {
     // The proxy lets its streams end, the shipper empties the spool, then nobody needs the rest.
@@ -129,106 +120,80 @@ async function startEverything(session: Session, parts: Parts): Promise<() => vo
   const { options, folder } = session;
   const { addresses, fleet } = parts;
   const secrets = openSecrets(folder.path);
-  const starter = options.config === null;
-  const file = options.config ?? openStarter(folder.path, addresses.simulator);
-  const env = starter ? { [firstKeyVariable]: secrets.firstKey, ...options.env } : options.env;
-  const configuration = attempt(() => readConfiguration(file));
-  const secretNames = configuration instanceof HocError ? [] : listSecretNames(configuration.text);
-  const inherited = inheritedEnv(options.env, secretNames);
-  const engines = startEngines({ folder: folder.path, fleet, addresses, secrets, env: inherited, given: options.env });
-  const simulated = startSimulator(folder.path, configuration, { fleet, inherited });
+  const engineEnv = inheritedEnv(options.env, []);
+  const engines = startEngines({ folder: folder.path, fleet, addresses, secrets, env: engineEnv, given: options.env });
+  // Loaded while the engines start: the contract's schemas take a quarter of a second.
+  const { openConfiguration, putInForce } = await import('./configuration.ts');
+  const { firstKey, nodeToken } = secrets;
+  const configuration = openConfiguration({
+    ...options,
+    folder: folder.path,
+    simulator: addresses.simulator,
+    firstKey,
+  });
+  const inherited = inheritedEnv(options.env, configuration.secretNames);
+  const simulated = startSimulator(folder.path, configuration.simulator, { fleet, inherited });
   // It is awaited further down; a start that fails before that has its own cause to tell.
   simulated.catch(() => undefined);
   const bootstrapToken = makeToken('hocboot');
-  const processes = describeProcesses({
-    folder: folder.path,
-    addresses,
-    urls: engines.urls,
-    secrets,
-    bootstrapToken,
-    inherited,
+  const { urls } = engines;
+  const settings = { folder: folder.path, addresses, urls, secrets, bootstrapToken, inherited };
+  await startProcesses(fleet, engines, describeProcesses(settings));
+  const consoleUrl = localUrl(addresses.console);
+  const applied = await putInForce({ consoleUrl, bootstrapToken, nodeToken, configuration }).catch((error: unknown) => {
+    throw explainFirst(error, folder.path);
   });
-  await startProcesses(fleet, engines, processes);
-  const sequence = await putInForce({ session, parts, configuration, bootstrapToken, secrets, env });
+  if (applied.kind === 'last-good') raiseAlarm(session, parts, applied.refusal);
+  const sequence = applied.kind === 'applied' ? applied.sequence : null;
   await Promise.all([simulated, waitForProxy(fleet, sequence, session.stop.isRequested)]);
   saveRunFile(folder.path, { addresses, engines, secrets });
-  const firstKey = starter && !secrets.firstKeyShown ? secrets.firstKey : null;
-  const info: StartInfo = {
+  return () => announce(session, parts, secrets);
+}
+
+function announce({ options, folder, startedAt }: Session, { addresses }: Parts, secrets: Secrets): void {
+  const firstKey = options.config === null && !secrets.firstKeyShown ? secrets.firstKey : null;
+  options.report.ready({
     pid: process.pid,
     proxy: localUrl(addresses.proxy),
     console: localUrl(addresses.console),
     admin: localUrl(addresses.admin),
     folder: folder.path,
     firstKey,
-    starter,
-    tookMs: performance.now() - session.startedAt,
-  };
-  return () => {
-    options.report.ready(info);
-    if (firstKey !== null) markFirstKeyShown(folder.path, secrets);
-  };
+    tookMs: performance.now() - startedAt,
+  });
+  if (firstKey !== null) markFirstKeyShown(folder.path, secrets);
 }
 
 async function startSimulator(
   folder: string,
-  configuration: ConfigurationText | HocError,
+  listen: Listen | null,
   { fleet, inherited }: { fleet: Fleet; inherited: Record<string, string> },
 ): Promise<void> {
-  const listen = configuration instanceof HocError ? null : simulatorListen(configuration.text);
   // Somebody else's simulator may stand there already.
   if (listen !== null && (await isPortFree(listen))) await fleet.start(describeSimulator(folder, listen, inherited));
 }
 
-/** Each starts as soon as what it needs is there: the proxy waits for control by itself, control for migrated stores. */
+/**
+ * All load their code while the engines start, and run as soon as what they need is there: the proxy waits for control by
+ * itself, control and shipper for migrated stores.
+ */
 async function startProcesses(fleet: Fleet, engines: Engines, processes: Processes): Promise<void> {
+  const migrated = fleet.runOnce('migrate', processes.migrate, engines.stores);
+  const prepared = Promise.all([migrated, engines.all]);
+  const control = fleet.start(processes.control(prepared));
   const proxy = engines.redis.then(() => fleet.start(processes.proxy));
-  const migrated = engines.stores.then(() => fleet.runOnce('migrate', processes.migrate));
-  const rest = Promise.all([migrated, engines.all]).then(() =>
-    Promise.all([fleet.start(processes.control), fleet.start(processes.shipper)]),
-  );
-  await Promise.all([proxy, rest]);
+  await Promise.all([prepared, control, proxy, fleet.start(processes.shipper(prepared))]);
 }
 
-/**
- * Applies the configuration and returns the sequence of the manifest that the proxy must have; null when an earlier
- * snapshot stays in force because this file was refused.
- */
-async function putInForce(input: {
-  session: Session;
-  parts: Parts;
-  configuration: ConfigurationText | HocError;
-  bootstrapToken: string;
-  secrets: Secrets;
-  env: NodeJS.ProcessEnv;
-}): Promise<number | null> {
-  const { session, parts, configuration, bootstrapToken, secrets, env } = input;
-  const consoleUrl = localUrl(parts.addresses.console);
-  try {
-    if (configuration instanceof HocError) throw configuration;
-    const applied = await applyConfiguration({ consoleUrl, bootstrapToken, configuration, env });
-    return applied.manifest?.sequence ?? null;
-  } catch (error) {
-    if (!(error instanceof HocError)) throw error;
-    if (!(await hasLastGood(consoleUrl, secrets.nodeToken))) throw explainFirst(error, session.folder.path);
-    const message = `The configuration was not applied; the last good one stays in force. ${error.publicMessage}`;
-    parts.alarms.push({ message, findings: error.findings });
-    session.options.report.alarm(message, error.findings);
-    return null;
-  }
+function raiseAlarm({ options }: Session, { alarms }: Parts, refusal: HocError): void {
+  const message = `The configuration was not applied; the last good one stays in force. ${refusal.publicMessage}`;
+  alarms.push({ message, findings: refusal.findings });
+  options.report.alarm(message, refusal.findings);
 }
 
 /** On a first start nothing is in force yet, so the file has to be right; a failure of control's own is in its log. */
-function explainFirst(error: HocError, folder: string): HocError {
-  if (error.findings.length > 0) return error;
+function explainFirst(error: unknown, folder: string): unknown {
+  if (!(error instanceof HocError) || error.findings.length > 0) return error;
   const publicMessage = `The configuration could not be applied: ${error.publicMessage}. See ${join(folder, 'logs/control.log')}.`;
   return new HocError({ code: error.code, publicMessage, cause: error });
-}
-
-function attempt(read: () => ConfigurationText): ConfigurationText | HocError {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof HocError) return error;
-    throw error;
-  }
 }

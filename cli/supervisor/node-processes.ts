@@ -10,7 +10,7 @@ const entry = fileURLToPath(new URL('../main.js', import.meta.url));
 const passedOn =
   /^(PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(HTTPS?|NO|ALL)_PROXY|HOC_.*)$/i;
 const neverPassedOn =
-  /^HOC_(KEY_.*|.*TOKEN(_FILE)?|MASTER_KEY.*|SNAPSHOT_.*|PARENT_PIPE|.*_LISTEN|URL|DATA|CONTROL_URL)$/;
+  /^HOC_(KEY_.*|.*TOKEN(_FILE)?|MASTER_KEY.*|SNAPSHOT_.*|PARENT_PIPE|AWAIT_RELEASE|.*_LISTEN|URL|DATA|CONTROL_URL)$/;
 
 /**
  * What of our environment a child may see: no provider credential and no caller's key, so neither the names that the
@@ -25,9 +25,13 @@ export function inheritedEnv(env: NodeJS.ProcessEnv, secretNames: readonly strin
   return kept;
 }
 
-/** How to run one of our processes; it ends when our end of its stdin pipe closes, however we end. */
-export function nodeCommand(name: NodeProcess, env: Readonly<Record<string, string>>): ChildCommand {
-  return { program: process.execPath, args: [entry, name], env: { ...env, HOC_PARENT_PIPE: '1' } };
+/**
+ * How to run one of our processes; it ends when our end of its stdin pipe closes, however we end. One that
+ * `waits` loads its code and runs when a byte comes through that pipe.
+ */
+export function nodeCommand(name: NodeProcess, env: Readonly<Record<string, string>>, waits = false): ChildCommand {
+  const waiting = waits ? { HOC_AWAIT_RELEASE: '1' } : {};
+  return { program: process.execPath, args: [entry, name], env: { ...env, ...waiting, HOC_PARENT_PIPE: '1' } };
 }
 
 /** A long-running process of ours. `env` sees where it listened before, so that a restart comes back to the same place. */
@@ -35,10 +39,13 @@ export function nodeSpec(input: {
   name: NodeProcess;
   env(last: Listening | null): Readonly<Record<string, string>>;
   stopTimeoutMs: number;
+  release?: Promise<unknown>;
 }): ChildSpec {
+  const { name, release } = input;
   return {
-    name: input.name,
-    command: (last) => nodeCommand(input.name, input.env(last)),
+    name,
+    command: (last) => nodeCommand(name, input.env(last), release !== undefined),
+    ...(release === undefined ? {} : { release }),
     ready: 'line',
     readyTimeoutMs: 120_000,
     stopSignal: 'SIGTERM',

@@ -23,9 +23,10 @@ export interface ProcessSettings {
 
 export interface Processes {
   migrate: ChildCommand;
-  control: ChildSpec;
   proxy: ChildSpec;
-  shipper: ChildSpec;
+  /** These two load at once and run when their stores are migrated. */
+  control(release: Promise<unknown>): ChildSpec;
+  shipper(release: Promise<unknown>): ChildSpec;
 }
 
 /** Our own processes with their environment: each gets the secrets it needs and no others. */
@@ -60,18 +61,22 @@ export function describeProcesses(settings: ProcessSettings): Processes {
     HOC_NODE_TOKEN: secrets.nodeToken,
   };
   return {
-    migrate: nodeCommand('migrate', { ...base, ...urls }),
-    control: nodeSpec({
-      name: 'control',
-      env: (last) => ({ ...control, ...adminListen(last) }),
-      stopTimeoutMs: 30_000,
-    }),
+    migrate: nodeCommand('migrate', { ...base, ...urls }, true),
     proxy: nodeSpec({ name: 'proxy', env: (last) => ({ ...proxy, ...adminListen(last) }), stopTimeoutMs: drainMs }),
-    shipper: nodeSpec({
-      name: 'shipper',
-      env: (last) => ({ ...shipper, ...adminListen(last) }),
-      stopTimeoutMs: 60_000,
-    }),
+    control: (release) =>
+      nodeSpec({
+        name: 'control',
+        env: (last) => ({ ...control, ...adminListen(last) }),
+        stopTimeoutMs: 30_000,
+        release,
+      }),
+    shipper: (release) =>
+      nodeSpec({
+        name: 'shipper',
+        env: (last) => ({ ...shipper, ...adminListen(last) }),
+        stopTimeoutMs: 60_000,
+        release,
+      }),
   };
 }
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { listSecretNames } from '../../console/contract/index.ts';
-import { simulatorListen } from './configuration.ts';
 import { inheritedEnv } from './node-processes.ts';
 import { makeToken, markFirstKeyShown, openSecrets, snapshotPublicKey } from './secrets.ts';
+import { simulatorListen } from './simulator-address.ts';
 import { firstKeyVariable, openStarter } from './starter.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'hoc-starter-'));

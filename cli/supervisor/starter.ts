@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { simulatorListen } from './configuration.ts';
 import { type Listen, localUrl } from './ports.ts';
+import { simulatorListen } from './simulator-address.ts';
 
 /** Variable through which the starter file's key gets its secret; the supervisor sets it for itself. */
 export const firstKeyVariable = 'HOC_KEY_FIRST';

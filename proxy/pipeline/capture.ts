@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import { commit } from '../../policy/evidence/index.ts';
 
 /** What was kept of an answer's body: the stored bytes and a commitment to the whole of it. */
 export interface Captured {
@@ -30,7 +31,12 @@ export function openCapture(salt: string, maxBytes: number): Capture {
     for (const chunk of chunks) started.update(chunk);
     return started;
   };
-  const joined = (): Buffer => Buffer.concat(chunks, storedBytes);
+  const joined = (): Buffer => {
+    const only = chunks[0];
+    // Most whole answers come in one piece, which needs no copy.
+    if (chunks.length === 1 && only !== undefined) return Buffer.from(only.buffer, only.byteOffset, only.byteLength);
+    return Buffer.concat(chunks, storedBytes);
+  };
   return {
     get truncated() {
       return wholeBytes > storedBytes;
@@ -51,8 +57,8 @@ export function openCapture(salt: string, maxBytes: number): Capture {
     },
     bytes: joined,
     end() {
-      const commitment = (hash ?? startHash()).digest('hex');
-      return { salt, commitment, wholeBytes, stored: joined() };
+      const stored = joined();
+      return { salt, commitment: hash === null ? commit(salt, stored) : hash.digest('hex'), wholeBytes, stored };
     },
   };
 }

@@ -35,7 +35,12 @@ function createWorld() {
       },
     },
     credentials: { find: () => null },
-    telemetry: { runStarted: () => undefined, runFinished: () => undefined, limitUsed: () => undefined, failed: (_, error) => t.fail(String(error)) },
+    telemetry: {
+      runStarted: () => undefined,
+      runFinished: () => undefined,
+      limitUsed: () => undefined,
+      failed: (_, error) => t.fail(String(error)),
+    },
     settler: { add: () => undefined },
     limits: { maxBodyBytes: 1, maxCaptureBytes: 1, reservationMs: 1 },
   };
@@ -65,18 +70,24 @@ function createWorld() {
   };
 }
 
-t.test('a flood of one key becomes one counted record a second, and every answered run id opens a record', async (t) => {
-  const world = createWorld();
-  for (let index = 0; index < 500; index += 1) world.refuseOne('key_a');
-  t.equal(world.finished.length, 50, 'the rest waits for the end of the second');
-  world.passSecond();
-  world.collapse.flush(false);
-  t.equal(world.finished.length, 51);
-  t.equal(world.finished.at(-1)?.count, 450);
-  t.equal(world.finished.reduce((sum, record) => sum + record.count, 0), 500);
-  const onRecord = new Set(world.finished.map((record) => record.run_id));
-  t.ok(world.answered.every((id) => onRecord.has(id)));
-});
+t.test(
+  'a flood of one key becomes one counted record a second, and every answered run id opens a record',
+  async (t) => {
+    const world = createWorld();
+    for (let index = 0; index < 500; index += 1) world.refuseOne('key_a');
+    t.equal(world.finished.length, 50, 'the rest waits for the end of the second');
+    world.passSecond();
+    world.collapse.flush(false);
+    t.equal(world.finished.length, 51);
+    t.equal(world.finished.at(-1)?.count, 450);
+    t.equal(
+      world.finished.reduce((sum, record) => sum + record.count, 0),
+      500,
+    );
+    const onRecord = new Set(world.finished.map((record) => record.run_id));
+    t.ok(world.answered.every((id) => onRecord.has(id)));
+  },
+);
 
 t.test('keys do not share a flood, and a new second counts anew', async (t) => {
   const world = createWorld();
@@ -85,7 +96,14 @@ t.test('keys do not share a flood, and a new second counts anew', async (t) => {
   t.equal(world.finished.filter((record) => record.key_id === 'key_b').length, 1);
   world.passSecond();
   world.refuseOne('key_a');
-  t.equal(world.finished.filter((record) => record.count === 10).length, 1, 'what stood is recorded before the new second');
+  t.equal(
+    world.finished.filter((record) => record.count === 10).length,
+    1,
+    'what stood is recorded before the new second',
+  );
   world.collapse.flush(true);
-  t.equal(world.finished.reduce((sum, record) => sum + record.count, 0), 62);
+  t.equal(
+    world.finished.reduce((sum, record) => sum + record.count, 0),
+    62,
+  );
 });

@@ -1,9 +1,9 @@
 import { canonicalJson, decisionDigest, sha256Hex } from '../../policy/evidence/index.ts';
 import { decideRequest, engineVersion, freezeContext } from '../../policy/rules/index.ts';
 import type { Decision, DecisionContext, FactValue } from '../../storage/schema/decision.ts';
+import { actorName } from './identify.ts';
 import { computeQuote } from './price.ts';
 import { closeStage, type DecisionRecord, type Identified, type Read, type Refusal, type Run, refuse } from './run.ts';
-import { actorName } from './identify.ts';
 
 /** No detector runs yet; the name enters every digest so that the first one changes them visibly. */
 export const detectorVersion = 'none';
@@ -40,7 +40,8 @@ export function decide(run: Run, identified: Identified, request: Read): Decisio
   run.decided = record;
   run.tags = { ...run.tags, ...decision.tags };
   closeStage(run, 'decide', decision.verdict);
-  if (decision.verdict === 'deny') return refuse('policy_denied', `Blocked by ${describeOwner(decision)}`, decision.owner);
+  if (decision.verdict === 'deny')
+    return refuse('policy_denied', `Blocked by ${describeOwner(decision)}`, decision.owner);
   return record;
 }
 

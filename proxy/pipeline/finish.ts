@@ -1,7 +1,14 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
 import { settleAmounts } from '../../policy/limits/index.ts';
 import { classifyOutcome } from '../../policy/outcome/index.ts';
-import type { Commitments, FinishRecord, Frame, OpenValues, PayloadHead, SettleItem } from '../../storage/schema/record.ts';
+import type {
+  Commitments,
+  FinishRecord,
+  Frame,
+  OpenValues,
+  PayloadHead,
+  SettleItem,
+} from '../../storage/schema/record.ts';
 import { type Bill, computeBill } from './bill.ts';
 import type { Ending } from './ending.ts';
 import { findHeader } from './headers.ts';
@@ -30,7 +37,12 @@ export function finish(run: Run, ending: Ending): void {
   const commitments = { ...sealed.commitments, response: ending.captured?.commitment ?? null };
   const record = buildRecord(run, ending, { bill, seq, commitments });
   const tail = Buffer.from(JSON.stringify(open));
-  gate.spool.append(...capturedAnswer(run, ending), { kind: 'record', seq, head: Buffer.from(canonicalJson(record)), tail });
+  gate.spool.append(...capturedAnswer(run, ending), {
+    kind: 'record',
+    seq,
+    head: Buffer.from(canonicalJson(record)),
+    tail,
+  });
   if (settle.length > 0) {
     const items = settle.map((item) => ({ key: item.key, amount: BigInt(item.amount) }));
     gate.settler.add(record.tenant, run.id, items);

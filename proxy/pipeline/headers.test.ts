@@ -8,13 +8,39 @@ function read(...raw: string[]) {
 }
 
 t.test('unknown headers pass with their own spelling, hop-by-hop headers and ours do not', async (t) => {
-  const headers = read('X-Custom', 'a', 'Connection', 'keep-alive, X-Hop', 'X-Hop', '1', 'TE', 'trailers', 'Host', 'h', 'X-HOC-Session', 's', 'x-custom', 'b');
+  const headers = read(
+    'X-Custom',
+    'a',
+    'Connection',
+    'keep-alive, X-Hop',
+    'X-Hop',
+    '1',
+    'TE',
+    'trailers',
+    'Host',
+    'h',
+    'X-HOC-Session',
+    's',
+    'x-custom',
+    'b',
+  );
   t.same(headers.forward, ['X-Custom', 'a', 'x-custom', 'b']);
   t.equal(headers.session, 's');
 });
 
 t.test('credentials are found at every place a provider looks for them', async (t) => {
-  const headers = read('Authorization', 'BEARER  abc ', 'x-api-key', 'def', 'x-goog-api-key', 'g', 'api-key', 'h', 'x-hoc-key', 'k');
+  const headers = read(
+    'Authorization',
+    'BEARER  abc ',
+    'x-api-key',
+    'def',
+    'x-goog-api-key',
+    'g',
+    'api-key',
+    'h',
+    'x-hoc-key',
+    'k',
+  );
   t.same(headers.credentials, [
     { place: 'authorization', value: 'abc' },
     { place: 'x-api-key', value: 'def' },
@@ -38,7 +64,20 @@ t.test('a Connection header cannot take away a header that must stay', async (t)
 });
 
 t.test("a provider's headers pass, its hop-by-hop headers and anything that looks like ours do not", async (t) => {
-  const raw = ['Set-Cookie', 'a', 'set-cookie', 'b', 'Connection', 'close, X-Up', 'X-Up', '1', 'X-HOC-Run-Id', 'forged', 'Date', 'd'];
+  const raw = [
+    'Set-Cookie',
+    'a',
+    'set-cookie',
+    'b',
+    'Connection',
+    'close, X-Up',
+    'X-Up',
+    '1',
+    'X-HOC-Run-Id',
+    'forged',
+    'Date',
+    'd',
+  ];
   t.same(forwardableAnswerHeaders(raw), ['Set-Cookie', 'a', 'set-cookie', 'b', 'Date', 'd']);
   t.equal(findHeader(raw, 'date'), 'd');
   t.equal(findHeader(raw, 'absent'), null);

@@ -61,7 +61,10 @@ function findKey(input: {
   const shown = [...headers.credentials, ...parameter.values.map((value) => ({ place: 'query', value }))];
   if (headers.hocKey !== null) shown.unshift({ place: 'x-hoc-key', value: headers.hocKey });
   if (shown.length === 0) {
-    return refuse('key_invalid', 'No key was sent. Send your HOC key where the SDK sends its API key, or as x-hoc-key.');
+    return refuse(
+      'key_invalid',
+      'No key was sent. Send your HOC key where the SDK sends its API key, or as x-hoc-key.',
+    );
   }
   const known = shown.flatMap((credential) => {
     const entry = input.snapshot.keys.get(input.gate.hashKey(credential.value));
@@ -70,29 +73,41 @@ function findKey(input: {
   const first = known[0];
   const distinct = new Set(shown.map((credential) => credential.value)).size;
   if (first === undefined) {
-    if (headers.hocKey === null && distinct > 1) return refuse('request_invalid', 'Two different keys were sent; send one.');
+    if (headers.hocKey === null && distinct > 1)
+      return refuse('request_invalid', 'Two different keys were sent; send one.');
     return refuse('key_invalid', 'This key is not known here.');
   }
   if (known.some((entry) => entry.key !== first.key)) {
     return refuse('request_invalid', 'Two different HOC keys were sent; send one.');
   }
-  if (headers.hocKey !== null && first.place !== 'x-hoc-key') return refuse('key_invalid', 'The key in x-hoc-key is not known here.');
+  if (headers.hocKey !== null && first.place !== 'x-hoc-key')
+    return refuse('key_invalid', 'The key in x-hoc-key is not known here.');
   if (headers.hocKey === null && known.length !== shown.length) {
-    return refuse('request_invalid', 'A HOC key and another credential were sent; send the HOC key as x-hoc-key beside it.');
+    return refuse(
+      'request_invalid',
+      'A HOC key and another credential were sent; send the HOC key as x-hoc-key beside it.',
+    );
   }
   const places = known.map((entry) => entry.place);
-  return { tenant: first.tenant, key: first.key, places, query: places.includes('query') ? parameter.rest : input.query };
+  return {
+    tenant: first.tenant,
+    key: first.key,
+    places,
+    query: places.includes('query') ? parameter.rest : input.query,
+  };
 }
 
 function readNames(run: Run, headers: CallerHeaders, defaultActor: string | null): Refusal | null {
   if (headers.actor !== null) {
     run.actor = readActor(headers.actor, 'asserted');
-    if (run.actor === null) return refuse('request_invalid', 'x-hoc-actor must be 1 to 256 printable ASCII characters.');
+    if (run.actor === null)
+      return refuse('request_invalid', 'x-hoc-actor must be 1 to 256 printable ASCII characters.');
   } else if (defaultActor !== null) {
     run.actor = readActor(defaultActor, 'verified');
   }
   if (headers.session !== null) {
-    if (!isName(headers.session)) return refuse('request_invalid', 'x-hoc-session must be 1 to 256 printable ASCII characters.');
+    if (!isName(headers.session))
+      return refuse('request_invalid', 'x-hoc-session must be 1 to 256 printable ASCII characters.');
     run.session = headers.session;
   }
   if (headers.tags !== null) {

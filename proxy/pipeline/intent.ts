@@ -1,7 +1,16 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { Frame, IntentRecord, PayloadHead } from '../../storage/schema/record.ts';
-import { closeStage, type DecisionRecord, type Identified, type Read, type Refusal, type Reserved, type Run, refuse } from './run.ts';
+import {
+  closeStage,
+  type DecisionRecord,
+  type Identified,
+  type Read,
+  type Refusal,
+  type Reserved,
+  type Run,
+  refuse,
+} from './run.ts';
 import { noCommitments, sealRun } from './seal.ts';
 
 /** Proof that the run stands in the spool; `forward` takes nothing else. */

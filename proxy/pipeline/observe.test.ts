@@ -17,14 +17,24 @@ const events = [
 
 function open(type: string, encoding: string | null, maxBytes = 1_000_000) {
   const headers = ['Content-Type', type, ...(encoding === null ? [] : ['Content-Encoding', encoding])];
-  return openObservation({ dialect, head: { status: 200, statusText: 'OK', headers }, salt: '00'.repeat(16), maxBytes });
+  return openObservation({
+    dialect,
+    head: { status: 200, statusText: 'OK', headers },
+    salt: '00'.repeat(16),
+    maxBytes,
+  });
 }
 
 const push = (observation: ReturnType<typeof open>, chunk: Buffer) =>
   new Promise<number>((resolve) => observation.push(chunk, resolve));
 
 t.test('usage of a whole answer is read in every encoding, and its last bytes wait', async (t) => {
-  const encodings = [[null, Buffer.from(whole)], ['gzip', gzipSync(whole)], ['deflate', deflateSync(whole)], ['br', brotliCompressSync(whole)]] as const;
+  const encodings = [
+    [null, Buffer.from(whole)],
+    ['gzip', gzipSync(whole)],
+    ['deflate', deflateSync(whole)],
+    ['br', brotliCompressSync(whole)],
+  ] as const;
   for (const [encoding, bytes] of encodings) {
     const observation = open('application/json', encoding);
     t.equal(await push(observation, bytes), 0);
@@ -39,10 +49,14 @@ t.test('usage of a stream is read in every encoding, and its terminal event wait
     t.equal(held < event.length, event.includes('[DONE]'), event);
   }
   t.match(plain.end(), { usageReported: true, usage: { output_tokens: 3 }, outputCharacters: 5 });
-  for (const [encoding, bytes] of [['gzip', gzipSync(events.join(''))], ['br', brotliCompressSync(events.join(''))]] as const) {
+  for (const [encoding, bytes] of [
+    ['gzip', gzipSync(events.join(''))],
+    ['br', brotliCompressSync(events.join(''))],
+  ] as const) {
     const observation = open('text/event-stream', encoding);
     let held = Number.POSITIVE_INFINITY;
-    for (let at = 0; at < bytes.length; at += 7) held = Math.min(held, await push(observation, bytes.subarray(at, at + 7)));
+    for (let at = 0; at < bytes.length; at += 7)
+      held = Math.min(held, await push(observation, bytes.subarray(at, at + 7)));
     t.equal(held, 0, 'the compressed chunk that brings the terminal event waits');
     t.match(observation.end(), { usageReported: true, usage: { output_tokens: 3 } }, encoding);
   }

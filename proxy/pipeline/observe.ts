@@ -1,5 +1,12 @@
-import { brotliDecompressSync, createBrotliDecompress, createGunzip, createInflate, gunzipSync, inflateSync } from 'node:zlib';
 import type { Transform } from 'node:stream';
+import {
+  brotliDecompressSync,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  gunzipSync,
+  inflateSync,
+} from 'node:zlib';
 import type { AnswerFacts, Dialect, StreamReader } from '../dialects/dialect.ts';
 import { silentAnswer } from '../dialects/usage.ts';
 import { type Capture, openCapture } from './capture.ts';
@@ -24,7 +31,12 @@ export interface Observation {
  *
  * Compressed answers are read from a decoded copy; an encoding that cannot be undone here is forwarded and not read.
  */
-export function openObservation(input: { dialect: Dialect; head: UpstreamHead; salt: string; maxBytes: number }): Observation {
+export function openObservation(input: {
+  dialect: Dialect;
+  head: UpstreamHead;
+  salt: string;
+  maxBytes: number;
+}): Observation {
   const contentType = findHeader(input.head.headers, 'content-type');
   const encoding = findHeader(input.head.headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity';
   const capture = openCapture(input.salt, input.maxBytes);

@@ -30,7 +30,8 @@ async function readBody(run: Run, identified: Identified): Promise<Read | Refusa
     }
     return { dialect, facts, body, parsed };
   } catch (error) {
-    if (error instanceof HocError && error.code === 'request_invalid') return refuse('request_invalid', error.publicMessage);
+    if (error instanceof HocError && error.code === 'request_invalid')
+      return refuse('request_invalid', error.publicMessage);
     throw error;
   }
 }

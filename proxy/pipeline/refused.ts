@@ -64,7 +64,11 @@ function writeError(
   if (caller.destroyed) return;
   const dialect =
     run.read?.dialect ??
-    recognizeDialect({ route: { method: run.call.method, path: pathOf(run.call.url) }, body: undefined, allowed: 'auto' });
+    recognizeDialect({
+      route: { method: run.call.method, path: pathOf(run.call.url) },
+      body: undefined,
+      allowed: 'auto',
+    });
   const { contentType, body } = dialect.renderRefusal(notice);
   const bytes = Buffer.from(body);
   caller.writeHead(notice.status, reasonPhrase(notice.status), [

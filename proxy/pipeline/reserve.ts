@@ -58,7 +58,11 @@ async function reserveAll(
   run.reserved = { plan, readings: [], limits: plan.limits };
   if (plan.refusal !== null) {
     const owner = `limit:${plan.refusal.limitId}`;
-    return refuseByLimit(run, identified, { owner, reason: plan.refusal.reason, facts: { unplanned: plan.refusal.reason } });
+    return refuseByLimit(run, identified, {
+      owner,
+      reason: plan.refusal.reason,
+      facts: { unplanned: plan.refusal.reason },
+    });
   }
   if (plan.items.length === 0) return run.reserved;
   const reply = await gate.reservations.reserve({
@@ -79,7 +83,11 @@ async function reserveAll(
 function withoutCounters(run: Run, plan: Plan): Reserved | Refusal {
   run.marks.add('redis_degraded');
   if (plan.redisDown === 'allow') return { plan: null, readings: [], limits: plan.limits };
-  const refusal = refuse('engine_down', 'The limit counters are unavailable and this limit does not allow runs without them.', 'capacity');
+  const refusal = refuse(
+    'engine_down',
+    'The limit counters are unavailable and this limit does not allow runs without them.',
+    'capacity',
+  );
   return { ...refusal, retryAfterMs: 1000 };
 }
 

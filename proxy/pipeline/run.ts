@@ -1,5 +1,5 @@
 import type { CompiledLimit, ReservationPlan } from '../../policy/limits/index.ts';
-import type { DecisionContext, Decision } from '../../storage/schema/decision.ts';
+import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
 import type { RefusalCode } from '../../storage/schema/errors.ts';
 import type { Commitments, OpenValues } from '../../storage/schema/record.ts';
 import type { Reading } from '../../storage/schema/reservation.ts';

@@ -1,6 +1,12 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import t from 'tap';
-import type { KeyDocument, Manifest, PolicyDocument, PriceDocument, SignedManifest } from '../../storage/schema/snapshot.ts';
+import type {
+  KeyDocument,
+  Manifest,
+  PolicyDocument,
+  PriceDocument,
+  SignedManifest,
+} from '../../storage/schema/snapshot.ts';
 import { createSnapshotFeed, type SnapshotCache } from './snapshot-feed.ts';
 
 const pair = generateKeyPairSync('ed25519');
@@ -15,13 +21,34 @@ function createWorld() {
     return digest(bytes);
   };
   const prices: PriceDocument = { v: 1, kind: 'prices', source: 'test', lists: [] };
-  const policy: PolicyDocument = { v: 1, kind: 'policy', tenant: 'acme', state: 'active', capture: 'full', sub_tenants: [], providers: [], policies: [], limits: [] };
+  const policy: PolicyDocument = {
+    v: 1,
+    kind: 'policy',
+    tenant: 'acme',
+    state: 'active',
+    capture: 'full',
+    sub_tenants: [],
+    providers: [],
+    policies: [],
+    limits: [],
+  };
   function manifest(sequence: number, keyHash: string, key = pair.privateKey): SignedManifest {
     const keys: KeyDocument = {
       v: 1,
       kind: 'keys',
       tenant: 'acme',
-      keys: [{ id: 'key_1', name: 'app', hash: keyHash, sub_tenant: null, provider: null, actor: null, expires_at_ms: null, state: 'active' }],
+      keys: [
+        {
+          id: 'key_1',
+          name: 'app',
+          hash: keyHash,
+          sub_tenant: null,
+          provider: null,
+          actor: null,
+          expires_at_ms: null,
+          state: 'active',
+        },
+      ],
     };
     const body: Manifest = {
       v: 1,
@@ -55,7 +82,11 @@ function createMemoryCache(): SnapshotCache & { fetched: string[] } {
   };
 }
 
-function createFeed(world: ReturnType<typeof createWorld>, cache: SnapshotCache, current: { manifest: SignedManifest }) {
+function createFeed(
+  world: ReturnType<typeof createWorld>,
+  cache: SnapshotCache,
+  current: { manifest: SignedManifest },
+) {
   const fetched: string[] = [];
   const feed = createSnapshotFeed({
     source: {

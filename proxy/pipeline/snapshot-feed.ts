@@ -127,5 +127,8 @@ function missing(id: string): never {
 }
 
 function untrusted(why: string): HocError {
-  return new HocError({ code: 'configuration_invalid', publicMessage: `The snapshot was not taken into force: ${why}.` });
+  return new HocError({
+    code: 'configuration_invalid',
+    publicMessage: `The snapshot was not taken into force: ${why}.`,
+  });
 }

@@ -2,7 +2,11 @@ import t from 'tap';
 import { readTarget, takeKeyParameter } from './target.ts';
 
 t.test('a target is taken apart without decoding anything behind the slug', async (t) => {
-  t.same(readTarget('/openai/v1/chat/completions?a=%2F'), { slug: 'openai', path: '/v1/chat/completions', query: '?a=%2F' });
+  t.same(readTarget('/openai/v1/chat/completions?a=%2F'), {
+    slug: 'openai',
+    path: '/v1/chat/completions',
+    query: '?a=%2F',
+  });
   t.same(readTarget('/openai'), { slug: 'openai', path: '', query: '' });
   t.same(readTarget('/openai//v1/x%2fy'), { slug: 'openai', path: '//v1/x%2fy', query: '' });
   t.same(readTarget('/openai/a..b/...'), { slug: 'openai', path: '/a..b/...', query: '' });

@@ -49,7 +49,9 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
         chunks.push(chunk);
       }
     });
-    request.once('end', () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes)));
+    request.once('end', () =>
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes)),
+    );
     request.once('error', (cause) => reject(brokenOff(cause)));
     request.once('close', () => {
       if (!request.complete) reject(brokenOff(undefined));

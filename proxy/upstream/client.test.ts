@@ -40,13 +40,22 @@ interface Told {
   error: HocError | null;
 }
 
-function exchange(entry: ProviderEntry, input: { method?: string; path?: string; headers?: string[]; body?: Buffer } = {}): Promise<Told> {
+function exchange(
+  entry: ProviderEntry,
+  input: { method?: string; path?: string; headers?: string[]; body?: Buffer } = {},
+): Promise<Told> {
   const client = createUpstreamClient();
   return new Promise((resolve) => {
     const told: Told = { status: 0, headers: [], body: Buffer.alloc(0), error: null };
     const finish = () => client.close().then(() => resolve(told));
     client.send(
-      { provider: entry, method: input.method ?? 'POST', path: input.path ?? '/x', headers: input.headers ?? [], body: input.body ?? null },
+      {
+        provider: entry,
+        method: input.method ?? 'POST',
+        path: input.path ?? '/x',
+        headers: input.headers ?? [],
+        body: input.body ?? null,
+      },
       {
         onHead: (head) => Object.assign(told, { status: head.status, headers: head.headers }),
         onData: (chunk) => {
@@ -68,11 +77,17 @@ t.test('path, query, headers and body reach the provider verbatim below its base
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       response.writeHead(201, ['Set-Cookie', 'a', 'set-cookie', 'b']);
-      response.end(JSON.stringify({ url: request.url, raw: request.rawHeaders, body: Buffer.concat(chunks).toString('base64') }));
+      response.end(
+        JSON.stringify({ url: request.url, raw: request.rawHeaders, body: Buffer.concat(chunks).toString('base64') }),
+      );
     });
   });
   const body = Buffer.from([0, 255, 13, 10]);
-  const told = await exchange(provider(`${url}/base/`), { path: '/a//b%2fc?q=%20', headers: ['X-Custom', 'One'], body });
+  const told = await exchange(provider(`${url}/base/`), {
+    path: '/a//b%2fc?q=%20',
+    headers: ['X-Custom', 'One'],
+    body,
+  });
   const seen = JSON.parse(told.body.toString());
   t.equal(told.status, 201);
   t.equal(seen.url, '/base/a//b%2fc?q=%20');
@@ -91,7 +106,9 @@ t.test('a private or loopback address is refused unless the provider allows it, 
 });
 
 t.test('a redirect is passed on, never followed', async (t) => {
-  const { url } = await listen(t, (_request, response) => response.writeHead(302, { location: 'http://169.254.169.254/' }).end());
+  const { url } = await listen(t, (_request, response) =>
+    response.writeHead(302, { location: 'http://169.254.169.254/' }).end(),
+  );
   t.equal((await exchange(provider(url))).status, 302);
 });
 
@@ -104,7 +121,9 @@ t.test('every failure is told once, in a sentence, and nothing is tried twice', 
   t.match((await exchange(provider(url))).error, { code: 'upstream_failed', publicMessage: /closed the connection/ });
   t.equal(calls, 1);
   const { url: silent } = await listen(t, () => undefined);
-  t.match((await exchange(provider(silent, { headers_timeout_ms: 1100 }))).error, { publicMessage: /begin its answer/ });
+  t.match((await exchange(provider(silent, { headers_timeout_ms: 1100 }))).error, {
+    publicMessage: /begin its answer/,
+  });
   t.match((await exchange(provider('http://127.0.0.1:1'))).error, { publicMessage: /refused the connection/ });
 });
 
@@ -121,7 +140,12 @@ t.test('an aborted exchange closes the connection to the provider and tells noth
   const after: string[] = [];
   const sent = client.send(
     { provider: provider(url), method: 'GET', path: '/', headers: [], body: null },
-    { onHead: () => undefined, onData: () => sent.abort(), onEnd: () => after.push('end'), onError: () => after.push('error') },
+    {
+      onHead: () => undefined,
+      onData: () => sent.abort(),
+      onEnd: () => after.push('end'),
+      onError: () => after.push('error'),
+    },
   );
   await gone;
   await client.close();

@@ -109,10 +109,17 @@ class UpstreamDispatch implements Dispatcher.DispatchHandler, Exchange {
     if (this.#over) controller.abort(new Error('caller gone'));
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, statusText?: string): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    statusText?: string,
+  ): void {
     if (this.#over || status < 200) return;
     const raw = controller.rawHeaders;
-    const headers = Array.isArray(raw) ? raw.map((item) => (typeof item === 'string' ? item : item.toString('latin1'))) : [];
+    const headers = Array.isArray(raw)
+      ? raw.map((item) => (typeof item === 'string' ? item : item.toString('latin1')))
+      : [];
     this.#listener.onHead({ status, statusText: statusText ?? '', headers });
   }
 

@@ -15,7 +15,10 @@ export interface ControlLink {
 export function createControlLink(baseUrl: string, token: string): ControlLink {
   const root = `${baseUrl.replace(/\/$/, '')}/internal/v1`;
 
-  async function call(path: string, options: { method: 'GET' | 'POST'; bearer: string; body?: unknown }): Promise<string> {
+  async function call(
+    path: string,
+    options: { method: 'GET' | 'POST'; bearer: string; body?: unknown },
+  ): Promise<string> {
     try {
       const answer = await request(`${root}/${path}`, {
         method: options.method,
@@ -39,7 +42,10 @@ export function createControlLink(baseUrl: string, token: string): ControlLink {
     document: (id) => call(`documents/${id}`, { method: 'GET', bearer: token }),
     enrol: async (name, publicKey) => {
       const body = { name, public_key: publicKey };
-      return JSON.parse(await call('enrol', { method: 'POST', bearer: token, body })) as { node_id: string; node_token: string };
+      return JSON.parse(await call('enrol', { method: 'POST', bearer: token, body })) as {
+        node_id: string;
+        node_token: string;
+      };
     },
     credentials: async (nodeToken) =>
       JSON.parse(await call('credentials', { method: 'GET', bearer: nodeToken })) as SealedCredentials,

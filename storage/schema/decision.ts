@@ -1,5 +1,5 @@
-import type { Sha256Hex } from './snapshot.ts';
 import type { Verdict } from './run.ts';
+import type { Sha256Hex } from './snapshot.ts';
 
 /** A fact's value inside a context: no floats, no nested objects beyond string lists and string maps. */
 export type FactValue = string | number | boolean | null | readonly string[] | Readonly<Record<string, string>>;

@@ -1,5 +1,15 @@
 import type { Decision, DecisionContext } from './decision.ts';
-import type { ActorSource, Outcome, Proximity, RunEvent, RunMark, RunStatus, Usage, UsageSource, Verdict } from './run.ts';
+import type {
+  ActorSource,
+  Outcome,
+  Proximity,
+  RunEvent,
+  RunMark,
+  RunStatus,
+  Usage,
+  UsageSource,
+  Verdict,
+} from './run.ts';
 import type { ActorType, Sha256Hex } from './snapshot.ts';
 
 /**

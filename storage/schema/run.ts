@@ -1,13 +1,6 @@
 import type { ActorType } from './snapshot.ts';
 
-export type RunStatus =
-  | 'running'
-  | 'succeeded'
-  | 'failed'
-  | 'blocked'
-  | 'truncated'
-  | 'cancelled'
-  | 'abandoned';
+export type RunStatus = 'running' | 'succeeded' | 'failed' | 'blocked' | 'truncated' | 'cancelled' | 'abandoned';
 
 export type Verdict = 'deny' | 'hold' | 'modify' | 'warn' | 'tag' | 'allow';
 

@@ -12,9 +12,7 @@ export type CaptureMode = 'full' | 'redacted' | 'metadata';
 export type RedisDownMode = 'refuse' | 'allow';
 
 /** Where a provider's credential comes from. The secret itself is never in a snapshot. */
-export type CredentialReference =
-  | { kind: 'passthrough' }
-  | { kind: 'vault'; id: string; version: number };
+export type CredentialReference = { kind: 'passthrough' } | { kind: 'vault'; id: string; version: number };
 
 export interface ProviderEntry {
   slug: string;
