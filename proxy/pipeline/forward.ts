@@ -54,7 +54,10 @@ class Relay {
   start(): void {
     const { identified, request } = this.#permit;
     this.#caller.once('close', () => this.#onCallerGone());
-    if (this.#caller.destroyed) return this.#onCallerGone();
+    if (this.#caller.destroyed) {
+      this.#onCallerGone();
+      return;
+    }
     const asked = askForUsage(this.#run, this.#permit);
     this.#asked = asked;
     this.#exchange = this.#gate.upstream.send(
@@ -130,9 +133,9 @@ class Relay {
 
   #release(chunk: Buffer, heldFrom: number): void {
     const terminal = heldFrom < chunk.length;
-    if (this.#filter === null) return this.#pass(chunk, heldFrom, terminal);
     const bytes = this.#filtered(chunk);
-    return this.#pass(bytes, terminal ? 0 : bytes.length, terminal);
+    const freeBytes = this.#filter === null ? heldFrom : bytes.length;
+    this.#pass(bytes, terminal && this.#filter !== null ? 0 : freeBytes, terminal);
   }
 
   #filtered(chunk: Buffer): Buffer {
