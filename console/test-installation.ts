@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { launchFront } from '../storage/clickhouse/front/launch.ts';
+import { launchFront } from '../storage/clickhouse/front/test-launch.ts';
 import { launchPostgres } from '../storage/postgres/test-postgres.ts';
 import { ControlClient } from './contract/index.ts';
 

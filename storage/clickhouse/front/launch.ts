@@ -1,1 +1,0 @@
-export { type LaunchedFront, launchFront } from './test-launch.ts';
