@@ -11,6 +11,8 @@ import {
   until,
 } from './installation.ts';
 
+t.setTimeout(180_000);
+
 const secrets = {
   HOC_KEY_APP: randomBytes(24).toString('hex'),
   HOC_KEY_CAPPED: randomBytes(24).toString('hex'),

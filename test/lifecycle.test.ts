@@ -7,6 +7,8 @@ import OpenAI from 'openai';
 import t from 'tap';
 import { removeData, startInstallation, startProcess, until } from './installation.ts';
 
+t.setTimeout(180_000);
+
 const secrets = { HOC_KEY_APP: randomBytes(24).toString('hex') };
 const messages = [{ role: 'user' as const, content: 'Tell me a longer story, please.' }];
 
