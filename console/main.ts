@@ -12,6 +12,8 @@ import {
   streamRuns,
 } from '../storage/clickhouse/index.ts';
 import { connectPostgres, createControlStore, readPendingMigrations } from '../storage/postgres/index.ts';
+import { type Environment, readEnvironment, type Variables } from '../storage/process/environment.ts';
+import { announceReady, waitForEnd } from '../storage/process/lifecycle.ts';
 import { createQueue, createWorker } from '../storage/queue/index.ts';
 import {
   connectRedis,
@@ -22,10 +24,9 @@ import {
 } from '../storage/redis/index.ts';
 import { HocError } from '../storage/schema/errors.ts';
 import { openSecret, readMasterKey, readNodePublicKey, sealSecret, sealToNode } from '../storage/vault/index.ts';
-import { type Environment, parseListen, readVariable, requireVariables } from './environment.ts';
 import { controlQueue, createHandlers } from './jobs/index.ts';
 import { keepSchedule } from './jobs/schedule.ts';
-import { listenAll, waitForEnd, withTimeout } from './lifecycle.ts';
+import { listenAll, withTimeout } from './listen.ts';
 import { type ControlMetrics, createMetrics } from './metrics.ts';
 import type { ControlContext } from './operations/context.ts';
 import type { DiagnosisPort } from './operations/diagnose.ts';
@@ -137,13 +138,13 @@ interface Parts {
 
 async function serve(parts: Parts): Promise<RunningControl> {
   const { settings, env, log, drivers, context, metrics, diagnosis } = parts;
-  const tokens = { node: readVariable(env, 'HOC_NODE_TOKEN'), bootstrap: readVariable(env, 'HOC_BOOTSTRAP_TOKEN') };
+  const tokens = { node: env.optionalSecret('HOC_NODE_TOKEN'), bootstrap: env.optionalSecret('HOC_BOOTSTRAP_TOKEN') };
   const server = await createServer({ context, diagnosis, tokens, log, onAnswer: metrics.answered });
   const checkReady = () => withTimeout(context.store.ping(), readyTimeoutMs, 'PostgreSQL does not answer');
   const admin = createAdminServer({ metrics, checkReady });
   const urls = await listenAll([
-    [server, parseListen('HOC_CONSOLE_LISTEN', settings.HOC_CONSOLE_LISTEN)],
-    [admin, parseListen('HOC_ADMIN_LISTEN', settings.HOC_ADMIN_LISTEN)],
+    [server, env.listen('HOC_CONSOLE_LISTEN', settings.HOC_CONSOLE_LISTEN)],
+    [admin, env.listen('HOC_ADMIN_LISTEN', settings.HOC_ADMIN_LISTEN)],
   ]);
   const worker = createWorker({
     url: settings.QUEUE_REDIS_URL,
@@ -169,10 +170,11 @@ async function serve(parts: Parts): Promise<RunningControl> {
  * Starts control: state, jobs, console API, admin address. Refuses to start with `not_ready` where migrations are missing
  * (`hoc migrate` runs them), and with `configuration_invalid` where the environment is incomplete.
  */
-export async function startControl(env: Environment): Promise<RunningControl> {
-  const settings = requireVariables(env, needed);
+export async function startControl(variables: Variables): Promise<RunningControl> {
+  const env = readEnvironment(variables);
+  const settings = env.all(needed);
   const log: FastifyBaseLogger = pino(
-    { name: 'control', level: env.HOC_LOG_LEVEL ?? 'info' },
+    { name: 'control', level: env.optional('HOC_LOG_LEVEL') ?? 'info' },
     pino.destination({ dest: 2, sync: true }),
   );
   const drivers = openDrivers(settings, log);
@@ -185,7 +187,7 @@ export async function startControl(env: Environment): Promise<RunningControl> {
       const publicMessage = `Migrations have not run, use hoc migrate: ${pending.join(', ')}`;
       throw new HocError({ code: 'not_ready', publicMessage });
     }
-    await prepareControl(context, { serviceToken: readVariable(env, 'HOC_SERVICE_TOKEN') });
+    await prepareControl(context, { serviceToken: env.optionalSecret('HOC_SERVICE_TOKEN') });
     return await serve({ settings, env, log, drivers, context, metrics, diagnosis });
   } catch (error) {
     await drivers.close();
@@ -197,11 +199,10 @@ export async function startControl(env: Environment): Promise<RunningControl> {
  * Runs control until SIGTERM or SIGINT (or, with HOC_PARENT_PIPE=1, until its standard input closes), then ends cleanly.
  * Prints one JSON line when it is ready.
  */
-export async function runControl(env: Environment): Promise<void> {
-  const control = await startControl(env);
-  const ended = waitForEnd(env);
-  const ready = { ready: true, process: 'control', listen: { console: control.console, admin: control.admin } };
-  process.stdout.write(`${JSON.stringify(ready)}\n`);
+export async function runControl(variables: Variables): Promise<void> {
+  const control = await startControl(variables);
+  const ended = waitForEnd(readEnvironment(variables).optional('HOC_PARENT_PIPE') === '1');
+  announceReady('control', { console: control.console, admin: control.admin });
   await ended;
   await control.stop();
 }

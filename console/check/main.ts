@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import type { Variables } from '../../storage/process/environment.ts';
 import type { Finding } from '../../storage/schema/errors.ts';
 import { resolveSecrets } from '../contract/secret-names.ts';
-import type { Environment } from '../environment.ts';
 import { checkConfiguration } from '../operations/configuration/check.ts';
 
 /** What `hoc policy check` found, as `--json` prints it. */
@@ -17,7 +17,7 @@ export interface CheckReport {
  * characters of the file never reach the terminal. Returns the exit code: 0 for a good file, 1 for findings, 2 where it
  * cannot be read.
  */
-export async function runPolicyCheck(input: { file: string; json: boolean; env?: Environment }): Promise<number> {
+export async function runPolicyCheck(input: { file: string; json: boolean; env?: Variables }): Promise<number> {
   const { file, json } = input;
   const text = readText(file);
   if (text === null) {

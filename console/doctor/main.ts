@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readEnvironment, type Variables } from '../../storage/process/environment.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { DoctorFinding } from '../contract/api.ts';
 import { ControlClient } from '../contract/client.ts';
-import { type Environment, readVariable } from '../environment.ts';
 import { judgeSpools } from './spool.ts';
 
 const answerMs = 5_000;
@@ -20,7 +20,7 @@ interface Installation {
  * counters, sequences (all asked of control at HOC_URL with HOC_TOKEN), and the spools (from the admin address in `run.json`
  * of HOC_DATA, or HOC_ADMIN_URL). Returns the exit code: 1 with any error, else 0. Never throws.
  */
-export async function runDoctor(input: { env: Environment; json: boolean }): Promise<number> {
+export async function runDoctor(input: { env: Variables; json: boolean }): Promise<number> {
   const installation = findInstallation(input.env);
   const findings = [...(await askControl(installation)), ...(await askAdmin(installation.admin))];
   const failed = findings.some((finding) => finding.severity === 'error');
@@ -31,11 +31,11 @@ export async function runDoctor(input: { env: Environment; json: boolean }): Pro
   return failed ? 1 : 0;
 }
 
-function findInstallation(env: Environment): Installation {
+function findInstallation(env: Variables): Installation {
   const recorded = readRunFile(env.HOC_DATA);
   return {
     control: env.HOC_URL ?? env.HOC_CONTROL_URL ?? recorded.console ?? null,
-    token: readVariable(env, 'HOC_TOKEN') ?? recorded.token ?? null,
+    token: readEnvironment(env).optionalSecret('HOC_TOKEN') ?? recorded.token ?? null,
     admin: env.HOC_ADMIN_URL ?? recorded.admin ?? null,
   };
 }

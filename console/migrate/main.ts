@@ -1,7 +1,7 @@
 import { connectClickHouse, migrateClickHouse } from '../../storage/clickhouse/index.ts';
 import { convertPostgresError } from '../../storage/postgres/errors.ts';
 import { connectPostgres, migratePostgres, withMigrationLock } from '../../storage/postgres/index.ts';
-import { type Environment, requireVariables } from '../environment.ts';
+import { readEnvironment, type Variables } from '../../storage/process/environment.ts';
 
 /** Names of the migrations that ran, by engine, in order. */
 export interface MigrationsRun {
@@ -14,8 +14,8 @@ export interface MigrationsRun {
  * one JSON line. One lock in Postgres covers both: a second caller waits and then finds nothing to do. Throws HocError
  * where an engine does not answer or a migration fails; what had run stays.
  */
-export async function runMigrate(env: Environment): Promise<MigrationsRun> {
-  const settings = requireVariables(env, ['DATABASE_URL', 'CLICKHOUSE_URL']);
+export async function runMigrate(env: Variables): Promise<MigrationsRun> {
+  const settings = readEnvironment(env).all(['DATABASE_URL', 'CLICKHOUSE_URL']);
   const db = connectPostgres(settings.DATABASE_URL);
   const clickhouse = connectClickHouse(settings.CLICKHOUSE_URL);
   try {

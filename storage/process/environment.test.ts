@@ -11,7 +11,7 @@ t.test('a missing or malformed setting is named, and its value is never shown', 
     () => environment.integer('N', 1),
     () => environment.secret('S'),
   ]) {
-    t.throws(act, { code: 'input_invalid', message: /^(?!.*canary).*(A|PORT|N|S_FILE)/ });
+    t.throws(act, { code: 'configuration_invalid', message: /^(?!.*canary).*(A|PORT|N|S_FILE)/ });
   }
 });
 
@@ -29,4 +29,10 @@ t.test('a listen address may leave out its host', async (t) => {
   t.same(environment.listen('B', '1'), { host: '127.0.0.1', port: 8080 });
   t.same(environment.listen('C', '1'), { host: '::1', port: 9 });
   t.same(environment.listen('D', '127.0.0.1:0'), { host: '127.0.0.1', port: 0 });
+});
+
+t.test('all that is missing is named at once', async (t) => {
+  const environment = readEnvironment({ A: 'a', C: '' });
+  t.same(environment.all(['A']), { A: 'a' });
+  t.throws(() => environment.all(['A', 'B', 'C']), { code: 'configuration_invalid', message: /B, C/ });
 });

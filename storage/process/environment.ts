@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { HocError } from '../schema/errors.ts';
 
+/** A process's variables as they were given to it. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
 export interface Environment {
   /** The variable's text, or null where it is unset or empty. */
   optional(name: string): string | null;
@@ -8,13 +11,15 @@ export interface Environment {
   /** As `required`, or the first line of the file that `NAME_FILE` points to. */
   secret(name: string): string;
   optionalSecret(name: string): string | null;
+  /** As `secret`, for all names at once: the error names every one that is missing. */
+  all<Name extends string>(names: readonly Name[]): Record<Name, string>;
   /** A `host:port` address; IPv6 hosts in brackets. */
   listen(name: string, fallback: string): { host: string; port: number };
   integer(name: string, fallback: number): number;
 }
 
-/** Reads a process's settings. Every error is HocError `input_invalid` and names the variable, never its value. */
-export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
+/** Reads a process's settings. Every error is HocError `configuration_invalid` and names the variable, never its value. */
+export function readEnvironment(variables: Variables): Environment {
   const optional = (name: string): string | null => {
     const value = variables[name];
     return value === undefined || value === '' ? null : value;
@@ -36,12 +41,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     required,
     optionalSecret,
     secret: (name) => optionalSecret(name) ?? invalid(`Set ${name} or ${name}_FILE; it is required here.`),
-    listen(name, fallback) {
-      const text = optional(name) ?? fallback;
-      const [, host, port] = /^(?:\[?([^\]]*?)\]?:)?(\d{1,5})$/.exec(text) ?? [];
-      if (port === undefined || Number(port) > 65_535) return invalid(`${name} must look like 127.0.0.1:8080.`);
-      return { host: host === undefined || host === '' ? '127.0.0.1' : host, port: Number(port) };
-    },
+    all: (names) => readAll(names, optionalSecret),
+    listen: (name, fallback) => parseListen(name, optional(name) ?? fallback),
     integer(name, fallback) {
       const text = optional(name);
       if (text === null) return fallback;
@@ -50,6 +51,22 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   };
 }
 
+function readAll<Name extends string>(
+  names: readonly Name[],
+  read: (name: string) => string | null,
+): Record<Name, string> {
+  const found = names.map((name) => [name, read(name)] as const);
+  const missing = found.filter(([, value]) => value === null).map(([name]) => name);
+  if (missing.length > 0) invalid(`Missing in the environment: ${missing.join(', ')}.`);
+  return Object.fromEntries(found) as Record<Name, string>;
+}
+
+function parseListen(name: string, text: string): { host: string; port: number } {
+  const [, host, port] = /^(?:\[?([^\]]*?)\]?:)?(\d{1,5})$/.exec(text) ?? [];
+  if (port === undefined || Number(port) > 65_535) return invalid(`${name} must look like 127.0.0.1:8080.`);
+  return { host: host === undefined || host === '' ? '127.0.0.1' : host, port: Number(port) };
+}
+
 function invalid(publicMessage: string, cause?: unknown): never {
-  throw new HocError({ code: 'input_invalid', publicMessage, cause });
+  throw new HocError({ code: 'configuration_invalid', publicMessage, cause });
 }

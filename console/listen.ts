@@ -1,7 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { HocError } from '../storage/schema/errors.ts';
-import type { Environment } from './environment.ts';
 
 /**
  * Makes servers listen and returns their real addresses as URLs, in order. Where one cannot, those before it are closed
@@ -34,22 +33,4 @@ export async function withTimeout(work: Promise<void>, timeoutMs: number, messag
     timer = setTimeout(() => reject(late), timeoutMs);
   });
   await Promise.race([work, timeout]).finally(() => clearTimeout(timer));
-}
-
-/** Resolves when the process is asked to end: by signal, or by its parent's pipe where it was given one. */
-export function waitForEnd(env: Environment): Promise<void> {
-  const hasParent = env.HOC_PARENT_PIPE === '1';
-  return new Promise((resolve) => {
-    const end = (): void => {
-      // An open pipe would keep the process alive after everything else has ended.
-      if (hasParent) process.stdin.destroy();
-      resolve();
-    };
-    process.once('SIGTERM', end);
-    process.once('SIGINT', end);
-    if (!hasParent) return;
-    process.stdin.once('end', end);
-    process.stdin.once('close', end);
-    process.stdin.resume();
-  });
 }
