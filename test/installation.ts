@@ -79,7 +79,8 @@ export async function startInstallation(input: {
 }): Promise<Installation> {
   const data = input.data ?? mkdtempSync(join(tmpdir(), 'hoc-test-'));
   const env = { ...process.env, ...input.env };
-  const args = ['start', '--data', data, '--json'];
+  const ports = ['--proxy-port', '0', '--console-port', '0', '--admin-port', '0'];
+  const args = ['start', '--data', data, '--json', ...ports];
   if (input.yaml !== undefined) {
     writeFileSync(join(data, 'test.yaml'), input.yaml);
     args.push('--config', join(data, 'test.yaml'));

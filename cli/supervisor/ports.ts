@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HocError } from '../../storage/schema/errors.ts';
+import { claimPort } from './port-claims.ts';
 
 /** Where a process listens. Port 0 lets the kernel choose. */
 export interface Listen {
@@ -40,12 +41,15 @@ export function findFreePort(host: string): Promise<number> {
 
 /**
  * Chooses the port for `wish`: the one asked for, else the one used last, else the standard one, else any that is free.
- * `taken` are ports already given away in this start. Throws HocError `conflict` when a port that was asked for is in use.
+ * `taken` are ports already given away in this start; a port that is free but claimed by another supervisor counts as in
+ * use. Throws HocError `conflict` when a port that was asked for is in use.
  */
 export async function choosePort(wish: PortWish, taken: ReadonlySet<number> = new Set()): Promise<number> {
   const { host, asked } = wish;
+  const take = async (port: number): Promise<boolean> =>
+    !taken.has(port) && (await isPortFree({ host, port })) && (await claimPort(port));
   if (asked !== null && asked !== 0) {
-    if (!taken.has(asked) && (await isPortFree({ host, port: asked }))) return asked;
+    if (await take(asked)) return asked;
     throw new HocError({
       code: 'conflict',
       publicMessage: `Port ${asked} on ${host}, asked for as ${wish.name} port, is in use. Stop what listens there, or give another --${wish.name}-port.`,
@@ -53,11 +57,11 @@ export async function choosePort(wish: PortWish, taken: ReadonlySet<number> = ne
   }
   const wishes = asked === 0 ? [] : [wish.last, wish.standard];
   for (const port of wishes) {
-    if (port !== null && !taken.has(port) && (await isPortFree({ host, port }))) return port;
+    if (port !== null && (await take(port))) return port;
   }
   for (;;) {
     const port = await findFreePort(host);
-    if (!taken.has(port)) return port;
+    if (await take(port)) return port;
   }
 }
 
