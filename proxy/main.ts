@@ -48,10 +48,10 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
     proxyId,
     durability: environment.optional('HOC_DURABILITY') === 'disk' ? 'disk' : 'process',
   });
-  const snapshot = await openSnapshot({ environment, log, proxyId, spool });
-  const { gate, stop } = joinGate({ environment, snapshot, spool });
+  const state: ProxyState = { open: true, running: 0, redisIsDown: () => false };
+  const snapshot = await openSnapshot({ environment, log, proxyId, spool, state });
+  const { gate, stop } = joinGate({ environment, snapshot, spool, state });
   const collapse = createRefusalCollapse(clock);
-  const state = { open: true, running: 0 };
   const server = createProxyServer(async (call, caller) => {
     state.running += 1;
     await governRun({ gate, collapse }, call, caller);
@@ -80,6 +80,13 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
   });
 }
 
+/** What the parts of this process tell each other. */
+interface ProxyState {
+  open: boolean;
+  running: number;
+  redisIsDown: () => boolean;
+}
+
 interface OpenSnapshot {
   feed: SnapshotFeed;
   credentials: ReturnType<typeof createCredentialStore>;
@@ -93,8 +100,9 @@ async function openSnapshot(input: {
   log: Logger;
   proxyId: string;
   spool: Spool;
+  state: ProxyState;
 }): Promise<OpenSnapshot> {
-  const { environment, log, proxyId, spool } = input;
+  const { environment, log, proxyId, spool, state } = input;
   const folder = join(environment.required('HOC_DATA'), 'proxies', proxyId);
   const link = createControlLink(environment.required('HOC_CONTROL_URL'), environment.secret('HOC_NODE_TOKEN'));
   const credentials = createCredentialStore({
@@ -108,6 +116,7 @@ async function openSnapshot(input: {
     {
       spool: () => ({ bytes: spool.stats().bytes, oldestAgeSeconds: spool.stats().oldestMs / secondMs }),
       snapshotAgeSeconds: () => (feed.ageMs() ?? -secondMs) / secondMs,
+      redisIsDown: () => state.redisIsDown(),
     },
     (what, error) => log.error({ what, err: error }, 'the proxy failed'),
   );
@@ -136,17 +145,19 @@ async function openSnapshot(input: {
 }
 
 /** Joins everything the pipeline needs. `stop` settles what waits and closes what was opened here. */
-function joinGate(input: { environment: Environment; snapshot: OpenSnapshot; spool: Spool }): {
+function joinGate(input: { environment: Environment; snapshot: OpenSnapshot; spool: Spool; state: ProxyState }): {
   gate: Gate;
   stop: () => Promise<void>;
 } {
-  const { environment, spool } = input;
+  const { environment, spool, state } = input;
+  const maxOpenRuns = environment.integer('HOC_MAX_OPEN_RUNS', 10_000);
   const { feed, telemetry, credentials } = input.snapshot;
   const redis = connectRedis(environment.required('REDIS_URL'));
   const reservations = createReservations(redis, {
-    timeoutMs: environment.integer('HOC_REDIS_TIMEOUT_MS', 100),
+    timeoutMs: environment.integer('HOC_REDIS_TIMEOUT_MS', 75),
     epochOf: (tenant) => feed.current()?.tenants.get(tenant)?.ids.counter_epoch ?? null,
   });
+  state.redisIsDown = () => reservations.state().circuit === 'open';
   const upstream = createUpstreamClient();
   const onFailure = (error: unknown) => telemetry.failed('settle', error);
   const settler = createSettler({ reservations, spool, clock, onFailure });
@@ -155,6 +166,7 @@ function joinGate(input: { environment: Environment; snapshot: OpenSnapshot; spo
     ids: { runId: uuidv7, salt: createSaltSource() },
     hashKey: rememberHashes(createKeyHasher(environment.secret('HOC_KEY_HASH_SECRET')), rememberedKeys),
     snapshot: feed.current,
+    hasRoom: () => state.running <= maxOpenRuns,
     snapshotIsStale: () => (feed.ageMs() ?? Number.POSITIVE_INFINITY) > staleAfterMs,
     reservations,
     spool,
@@ -183,7 +195,7 @@ async function reportLive(input: {
   proxyId: string;
   spool: Spool;
   snapshot: OpenSnapshot;
-  state: { open: boolean; running: number };
+  state: ProxyState;
 }): Promise<{ stop: () => Promise<void> }> {
   const { log, proxyId, spool, state } = input;
   const { feed, refresh } = input.snapshot;

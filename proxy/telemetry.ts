@@ -18,6 +18,8 @@ export interface ProxyTelemetry extends TelemetryPort {
 export interface TelemetryProbes {
   spool(): { bytes: number; oldestAgeSeconds: number };
   snapshotAgeSeconds(): number;
+  /** Whether the limit counters are given up for now, because Redis failed five times in a row. */
+  redisIsDown(): boolean;
 }
 
 /**
@@ -32,7 +34,7 @@ export function createTelemetry(
 ): ProxyTelemetry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const state = createStateMetrics([registry]);
+  const state = createStateMetrics(probes, [registry]);
   const totals = createRunTotals([registry]);
   const times = createRunTimes([registry]);
   registerProbes(probes, [registry]);
@@ -58,7 +60,7 @@ export function createTelemetry(
   };
 }
 
-function createStateMetrics(registers: Registry[]) {
+function createStateMetrics(probes: TelemetryProbes, registers: Registry[]) {
   return {
     started: new Counter({ name: 'hoc_runs_started_total', help: 'Runs accepted', registers }),
     open: new Gauge({ name: 'hoc_runs_open', help: 'Runs on their way through the pipeline', registers }),
@@ -74,6 +76,9 @@ function createStateMetrics(registers: Registry[]) {
       help: '1 while a part works in its degraded mode',
       labelNames: ['mode'],
       registers,
+      collect() {
+        this.set({ mode: 'redis' }, probes.redisIsDown() ? 1 : 0);
+      },
     }),
     failures: new Counter({
       name: 'hoc_proxy_failures_total',

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -121,8 +121,10 @@ export async function startInstallation(input: {
   };
 }
 
-/** Removes an installation's folder. Its processes must have ended. */
+/** Removes an installation's folder, and what it keeps elsewhere as root. Its processes must have ended. */
 export function removeData(data: string): void {
+  const { postgres } = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as { postgres: string | null };
+  if (postgres !== null) rmSync(dirname(postgres), { recursive: true, force: true });
   rmSync(data, { recursive: true, force: true });
 }
 

@@ -35,7 +35,7 @@ tenants:
   - slug: default
     providers:
       # The built-in simulator answers like OpenAI and Anthropic and needs no internet and no credential.
-      - { slug: simulator, baseUrl: "${simulatorUrl}", allowPrivate: true }
+      - { slug: simulator, baseUrl: "${simulatorUrl}", allowPrivate: true, askUsage: always }
       # A real provider: callers send its credential beside their HOC key in x-hoc-key, or HOC keeps it:
       # - { slug: openai, baseUrl: "https://api.openai.com", credential: { env: OPENAI_API_KEY } }
     keys:

@@ -1,11 +1,19 @@
 import t from 'tap';
 import type { FinishRecord, Frame } from '../../storage/schema/record.ts';
+import type { KeyEntry } from '../../storage/schema/snapshot.ts';
 import type { CallerAnswer, InboundCall } from './call.ts';
 import { createRefusalCollapse } from './collapse.ts';
 import type { Gate } from './ports.ts';
 import { openRun, refuse } from './run.ts';
+import type { CompiledTenant } from './snapshot.ts';
 
 const call: InboundCall = { method: 'GET', url: '/x', rawHeaders: [], readBody: async () => Buffer.alloc(0) };
+
+const suspect = {
+  tenant: { tenant: 'acme', snapshotId: 'f'.repeat(64) } as CompiledTenant,
+  key: { id: '', sub_tenant: null } as KeyEntry,
+  provider: null,
+};
 
 function createWorld() {
   let nowMs = 1_000_000;
@@ -18,6 +26,7 @@ function createWorld() {
     ids: { runId: () => `run-${++ids}`, salt: () => '00'.repeat(16) },
     hashKey: (secret) => secret,
     snapshot: () => null,
+    hasRoom: () => true,
     snapshotIsStale: () => false,
     reservations: { reserve: async () => ({ kind: 'down', reason: 'test' }), settle: async () => undefined },
     spool: {
@@ -56,7 +65,7 @@ function createWorld() {
   const collapse = createRefusalCollapse(gate.clock);
   const refuseOne = (keyId: string) => {
     const run = openRun(gate, call);
-    run.suspect = { tenant: 'acme', keyId };
+    run.suspect = { ...suspect, key: { ...suspect.key, id: keyId } };
     collapse.end(run, refuse('key_invalid', 'Key is revoked.', `key:${keyId}`), caller);
   };
   return {

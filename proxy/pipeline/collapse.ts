@@ -36,7 +36,7 @@ export function createRefusalCollapse(clock: ClockPort): RefusalCollapse {
   return {
     end(run, refusal, caller) {
       const second = Math.floor(clock.nowMs() / 1000);
-      const name = `${run.suspect?.tenant ?? ''}|${run.suspect?.keyId ?? ''}|${refusal.code}|${refusal.owner ?? ''}`;
+      const name = `${run.suspect?.tenant.tenant ?? ''}|${run.suspect?.key.id ?? ''}|${refusal.code}|${refusal.owner ?? ''}`;
       const flood = floods.get(name) ?? { second, seen: 0, standing: null };
       if (flood.second !== second) {
         record(flood);

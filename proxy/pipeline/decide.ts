@@ -85,14 +85,14 @@ interface FactSource {
 type FactReader = (source: FactSource) => FactValue | undefined;
 
 const factReaders: ReadonlyMap<string, FactReader> = new Map<string, FactReader>([
-  ['request.model', ({ request }) => request.facts.model],
+  ['request.model', ({ request }) => request.facts.model ?? (isBodyless(request) ? '' : null)],
   ['request.provider', ({ identified }) => identified.provider.slug],
   ['request.dialect', ({ request }) => request.dialect.id],
   ['request.route', ({ identified }) => identified.route.path],
   ['request.method', ({ identified }) => identified.route.method],
   ['request.stream', ({ request }) => request.facts.streamed],
   ['request.max_output_tokens', ({ request }) => request.facts.maxOutputTokens],
-  ['request.message_count', ({ request }) => request.facts.messageCount],
+  ['request.message_count', ({ request }) => request.facts.messageCount ?? (isBodyless(request) ? 0 : null)],
   ['request.tool_count', ({ request }) => request.facts.tools.length],
   ['request.tools', ({ request }) => request.facts.tools],
   ['request.body_bytes', ({ request }) => request.body.length],
@@ -105,6 +105,11 @@ const factReaders: ReadonlyMap<string, FactReader> = new Map<string, FactReader>
   ['principal.actor_source', ({ run }) => run.actor?.source],
   ['price.worst_case_nano_usd', readWorstCase],
 ]);
+
+/** A request without a body names no model and holds no message: that is known, and is not a missing fact. */
+function isBodyless(request: Read): boolean {
+  return request.body.length === 0;
+}
 
 function readWorstCase({ run, identified, request }: FactSource): number | undefined {
   const worst = computeQuote(run.startedAtMs, identified, request).worstCaseNanoUsd;

@@ -24,8 +24,8 @@ import { sealRun } from './seal.ts';
  */
 export function finish(run: Run, ending: Ending): void {
   const { gate } = run;
-  closeStage(run, 'finish', ending.status);
   const bill = computeBill(run, ending);
+  closeStage(run, 'finish', run.marks.has('overrun') ? 'overrun' : ending.status);
   const plan = run.reserved?.plan ?? null;
   const settle: readonly SettleItem[] =
     plan === null || ending.refusal !== null ? [] : settleAmounts(plan, { costNanoUsd: bill.costNanoUsd });
@@ -59,6 +59,7 @@ interface Sums {
 function buildRecord(run: Run, ending: Ending, sums: Sums): FinishRecord {
   const { clock, spool } = run.gate;
   const { identified, read } = run;
+  const who = identified ?? run.suspect;
   const endedAtMs = Math.max(clock.nowMs(), run.startedAtMs);
   const proximity = proximityOf(run, ending.refusal?.code === 'limit_exceeded');
   return {
@@ -67,12 +68,12 @@ function buildRecord(run: Run, ending: Ending, sums: Sums): FinishRecord {
     proxy_id: spool.proxyId,
     proxy_epoch: spool.epoch,
     proxy_seq: sums.seq,
-    tenant: identified?.tenant.tenant ?? run.suspect?.tenant ?? '',
+    tenant: who?.tenant.tenant ?? '',
     at_ms: endedAtMs,
     run_id: run.id,
-    sub_tenant: identified?.key.sub_tenant ?? null,
-    key_id: identified?.key.id ?? run.suspect?.keyId ?? null,
-    provider: identified?.provider.slug ?? null,
+    sub_tenant: who?.key.sub_tenant ?? null,
+    key_id: who?.key.id ?? null,
+    provider: identified?.provider.slug ?? run.suspect?.provider ?? null,
     dialect: read?.dialect.id ?? null,
     model: read?.facts.model ?? null,
     method: run.call.method,
@@ -85,7 +86,7 @@ function buildRecord(run: Run, ending: Ending, sums: Sums): FinishRecord {
     ...describeBill(run, sums.bill),
     latency_ms: Math.max(0, Math.round((clock.nowUs() - run.startedUs) / 1000)),
     ttft_ms: ending.ttftMs,
-    snapshot_id: identified?.tenant.snapshotId ?? null,
+    snapshot_id: who?.tenant.snapshotId ?? null,
     altered: ending.altered,
     started_at: run.startedAtMs,
     ended_at: endedAtMs,

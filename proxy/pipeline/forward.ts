@@ -1,3 +1,4 @@
+import { HocError } from '../../storage/schema/errors.ts';
 import type { UsageFilter } from '../dialects/dialect.ts';
 import { type AskedBody, askForUsage } from './ask-usage.ts';
 import type { CallerAnswer } from './call.ts';
@@ -8,7 +9,7 @@ import { type Observation, openObservation } from './observe.ts';
 import type { Gate, UpstreamExchange, UpstreamHead } from './ports.ts';
 import { answerFailure } from './refused.ts';
 import { closeStage, type Run } from './run.ts';
-import { buildUpstreamHeaders } from './upstream-headers.ts';
+import { addressUpstream } from './upstream-address.ts';
 
 /** How long a stream whose terminal event has arrived may take to end before that event is released all the same. */
 const lingerMs = 250;
@@ -38,6 +39,7 @@ class Relay {
   #held: Buffer[] = [];
   #terminal = false;
   #decoding = false;
+  readonly #undecoded: Buffer[] = [];
   #afterDecoding: (() => void) | null = null;
   #finished = false;
   #ttftMs: number | null = null;
@@ -64,8 +66,7 @@ class Relay {
       {
         provider: identified.provider,
         method: identified.route.method,
-        path: identified.upstreamPath,
-        headers: buildUpstreamHeaders({
+        ...addressUpstream({
           credentials: this.#gate.credentials,
           identified,
           dialect: request.dialect,
@@ -77,7 +78,7 @@ class Relay {
         onHead: (head) => this.#onHead(head),
         onData: (chunk) => this.#onData(chunk),
         onEnd: () => this.#whenDecoded(() => this.#onEnd()),
-        onError: (error) => this.#whenDecoded(() => this.#onError(error.publicMessage)),
+        onError: (error) => this.#whenDecoded(() => this.#onError(error)),
       },
     );
   }
@@ -95,10 +96,21 @@ class Relay {
     this.#filter = this.#asked?.openFilter(head) ?? null;
     const headers = forwardableAnswerHeaders(head.headers, this.#filter !== null);
     headers.push('x-hoc-run-id', this.#run.id);
-    this.#caller.writeHead(head.status, head.statusText, headers);
+    try {
+      this.#caller.writeHead(head.status, reasonOf(head.statusText), headers);
+    } catch (cause) {
+      this.#exchange?.abort();
+      this.#head = null;
+      const publicMessage = 'The provider answered with a head that HTTP does not allow.';
+      this.#onError(new HocError({ code: 'upstream_failed', publicMessage, cause }));
+    }
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#decoding) {
+      this.#undecoded.push(chunk);
+      return;
+    }
     const observation = this.#observation;
     if (this.#finished || observation === null) {
       // After an early finish (a provider that lingers behind its terminal event) bytes still pass as they come.
@@ -106,24 +118,25 @@ class Relay {
       return;
     }
     this.#ttftMs ??= Math.round((this.#gate.clock.nowUs() - this.#run.startedUs) / 1000);
-    let answered = false;
+    this.#decoding = true;
     observation.push(chunk, (heldFrom) => {
-      answered = true;
+      this.#decoding = false;
       if (observation.streamed) this.#release(chunk, heldFrom);
       else this.#releaseWhole(chunk);
-      if (this.#decoding) this.#onDecoded();
+      this.#onDecoded();
     });
-    if (answered) return;
-    this.#decoding = true;
-    this.#exchange?.pause();
   }
 
+  /** What came while a chunk was decoded waits here: a paused parser may not meet the end of its connection. */
   #onDecoded(): void {
-    this.#decoding = false;
-    const next = this.#afterDecoding;
+    const next = this.#undecoded.shift();
+    if (next !== undefined) {
+      this.#onData(next);
+      return;
+    }
+    const act = this.#afterDecoding;
     this.#afterDecoding = null;
-    this.#exchange?.resume();
-    next?.();
+    act?.();
   }
 
   #whenDecoded(act: () => void): void {
@@ -194,7 +207,7 @@ class Relay {
     else this.#caller.end(last);
   }
 
-  #onError(message: string): void {
+  #onError(error: HocError): void {
     if (this.#finished) {
       this.#caller.destroy();
       return;
@@ -202,7 +215,7 @@ class Relay {
     const facts = this.#head === null ? null : this.#observeEnd();
     if (this.#head === null) closeStage(this.#run, 'forward', 'failed');
     if (!this.#finish('failed', facts)) return;
-    if (this.#head === null) answerFailure(this.#run, this.#caller, message);
+    if (this.#head === null) answerFailure(this.#run, this.#caller, error);
     else this.#caller.destroy();
   }
 
@@ -251,4 +264,9 @@ class Relay {
       this.#resolve();
     }
   }
+}
+
+/** A reason phrase that may be sent on: HTTP allows tabs and visible text. */
+function reasonOf(text: string): string {
+  return /^[\t\x20-\x7e]*$/.test(text) ? text : '';
 }

@@ -42,13 +42,16 @@ t.test('credentials are found at every place a provider looks for them', async (
     'k',
   );
   t.same(headers.credentials, [
-    { place: 'authorization', value: 'abc' },
-    { place: 'x-api-key', value: 'def' },
-    { place: 'x-goog-api-key', value: 'g' },
-    { place: 'api-key', value: 'h' },
+    { place: 'authorization', value: 'abc', raw: 'BEARER  abc' },
+    { place: 'x-api-key', value: 'def', raw: 'def' },
+    { place: 'x-goog-api-key', value: 'g', raw: 'g' },
+    { place: 'api-key', value: 'h', raw: 'h' },
   ]);
   t.equal(headers.hocKey, 'k');
-  t.same(read('authorization', 'Basic abc').credentials, [], 'other schemes are not keys and pass');
+  for (const scheme of ['Basic abc', 'Token abc', 'Bearer\tabc', 'abc']) {
+    t.equal(read('authorization', scheme).credentials[0]?.value, 'abc', scheme);
+  }
+  t.same(read('authorization', 'Bearer ').credentials, [], 'an empty credential is none');
 });
 
 t.test('a header that must be single and stands twice is refused', async (t) => {

@@ -1,10 +1,7 @@
-/** Where a caller may put a key, and what the header adds around it. */
-const credentialHeaders = new Map([
-  ['authorization', 'bearer '],
-  ['x-api-key', ''],
-  ['x-goog-api-key', ''],
-  ['api-key', ''],
-]);
+/** Where a caller may put a key. */
+const credentialHeaders = new Set(['authorization', 'x-api-key', 'x-goog-api-key', 'api-key']);
+/** A credential with a scheme before it, such as `Bearer x`. */
+const schemed = /^[A-Za-z][A-Za-z0-9._-]*[ \t]+(\S.*)$/;
 
 const hopByHop = new Set([
   'connection',
@@ -19,7 +16,7 @@ const hopByHop = new Set([
 ]);
 
 /** Headers that a `Connection` header may never take away, and that may stand only once. */
-const single = new Set(['host', 'content-length', 'content-type', 'content-encoding', ...credentialHeaders.keys()]);
+const single = new Set(['host', 'content-length', 'content-type', 'content-encoding', ...credentialHeaders]);
 
 /** Replaced by the upstream client, so never forwarded as they came. */
 const replaced = new Set(['host', 'content-length', 'expect']);
@@ -27,7 +24,10 @@ const replaced = new Set(['host', 'content-length', 'expect']);
 export interface Credential {
   /** Lower-case header name, or `query` for the `key` parameter. */
   place: string;
+  /** Without its scheme, if it has one. */
   value: string;
+  /** As it stands, trimmed. */
+  raw: string;
 }
 
 /** The caller's headers, taken apart once. */
@@ -74,10 +74,9 @@ export function readCallerHeaders(raw: readonly string[]): CallerHeaders | strin
     }
     if (name === 'connection') nominated = [...(nominated ?? []), ...value.split(',')];
     if (hopByHop.has(name) || replaced.has(name)) continue;
-    const prefix = credentialHeaders.get(name);
-    if (prefix !== undefined) {
-      const credential = readCredential(value, prefix);
-      if (credential !== null) credentials.push({ place: name, value: credential });
+    if (credentialHeaders.has(name)) {
+      const credential = readCredential(name, value);
+      if (credential !== null) credentials.push(credential);
     }
     forward.push(rawName, value);
   }
@@ -95,9 +94,11 @@ export function readCallerHeaders(raw: readonly string[]): CallerHeaders | strin
   };
 }
 
-function readCredential(value: string, prefix: string): string | null {
-  if (prefix === '') return value;
-  return value.slice(0, prefix.length).toLowerCase() === prefix ? value.slice(prefix.length).trim() : null;
+/** Whatever its scheme, a credential is one; an empty header is none. */
+function readCredential(place: string, text: string): Credential | null {
+  const raw = text.trim();
+  if (raw === '' || raw.toLowerCase() === 'bearer') return null;
+  return { place, raw, value: schemed.exec(raw)?.[1]?.trim() ?? raw };
 }
 
 function dropNominated(forward: string[], nominated: readonly string[]): string[] | string {

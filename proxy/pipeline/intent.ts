@@ -70,6 +70,7 @@ function buildRecord(run: Run, permit: Intended & { decided: DecisionRecord }, s
     verdict: decided.decision.verdict,
     decided_by: decided.decision.owner,
     reserved_nano_usd: permit.reserved.plan?.moneyReservedNanoUsd?.toString() ?? null,
+    worst_case_nano_usd: run.quote?.worstCaseNanoUsd?.toString() ?? null,
     estimated_input_tokens: request.facts.estimatedInputTokens,
     estimated_output_tokens: null,
     commitments: run.sealed?.commitments ?? noCommitments,

@@ -109,6 +109,8 @@ export interface Gate {
   ids: IdPort;
   hashKey: KeyHasher;
   snapshot(): CompiledSnapshot | null;
+  /** Whether this proxy can take one more run; beyond that it says so instead of slowing all others. */
+  hasRoom(): boolean;
   /** Whether the snapshot could not be confirmed for longer than the proxy's tolerance. */
   snapshotIsStale(): boolean;
   reservations: ReservationPort;

@@ -2,13 +2,19 @@ import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { HocError } from '../../storage/schema/errors.ts';
 import { recognizeDialect } from '../dialects/index.ts';
 import { isName, readActor } from './caller-names.ts';
+import { hasDuplicateKeys } from './duplicate-keys.ts';
 import { closeStage, type Identified, isRefusal, type Read, type Refusal, type Run, refuse } from './run.ts';
+
+const maxModelLength = 512;
+const maxInflation = 20;
+const spareBytes = 256 * 1024;
 
 /**
  * Stage 2: the body, read once, and the dialect's neutral facts of it.
  *
  * A body that is not JSON is forwarded as it is and read as `opaque`. Refuses (400) a body above the proxy's size, one
- * that breaks off, and one whose `Content-Encoding` cannot be undone: what cannot be read cannot be governed.
+ * that breaks off, one whose `Content-Encoding` cannot be undone, and one that two readers could read differently: what
+ * cannot be read cannot be governed.
  */
 export async function read(run: Run, identified: Identified): Promise<Read | Refusal> {
   const result = await readBody(run, identified);
@@ -21,10 +27,17 @@ async function readBody(run: Run, identified: Identified): Promise<Read | Refusa
     const { maxBodyBytes } = run.gate.limits;
     const body = await run.call.readBody(maxBodyBytes);
     const bytes = decodeBody(body, identified.headers.contentEncoding, maxBodyBytes);
-    const parsed = parseJson(bytes, identified.headers.contentType);
+    const text = readText(bytes, identified.headers.contentType);
+    const parsed = text === null ? undefined : parseJson(text);
+    if (text !== null && parsed !== undefined && hasDuplicateKeys(text, parsed)) {
+      return refuse('request_invalid', 'The body names a key twice in one object; send each key once.');
+    }
     const route = identified.route;
     const dialect = recognizeDialect({ route, body: parsed, allowed: identified.provider.dialects });
     const facts = dialect.readRequest({ route, body: parsed, bytes });
+    if (facts.model !== null && !isModelName(facts.model)) {
+      return refuse('request_invalid', `The model name must be valid Unicode of at most ${maxModelLength} characters.`);
+    }
     if (run.actor === null && facts.bodyActor !== null && isName(facts.bodyActor)) {
       run.actor = readActor(facts.bodyActor, 'inferred');
     }
@@ -36,7 +49,9 @@ async function readBody(run: Run, identified: Identified): Promise<Read | Refusa
   }
 }
 
-function decodeBody(body: Buffer, encoding: string | null, maxOutputLength: number): Buffer {
+function decodeBody(body: Buffer, encoding: string | null, maxBodyBytes: number): Buffer {
+  // Text seldom shrinks to a tenth; what shrinks to less than a twentieth is made to be dear to read.
+  const maxOutputLength = Math.min(maxBodyBytes, body.length * maxInflation + spareBytes);
   const name = encoding?.trim().toLowerCase() ?? 'identity';
   if (name === 'identity' || name === '' || body.length === 0) return body;
   try {
@@ -53,12 +68,20 @@ function decodeBody(body: Buffer, encoding: string | null, maxOutputLength: numb
   });
 }
 
-function parseJson(bytes: Buffer, contentType: string | null): unknown {
-  if (bytes.length === 0 || contentType?.toLowerCase().startsWith('multipart/')) return undefined;
+function readText(bytes: Buffer, contentType: string | null): string | null {
+  if (bytes.length === 0 || contentType?.toLowerCase().startsWith('multipart/')) return null;
+  return bytes.toString('utf8');
+}
+
+function parseJson(text: string): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(text);
   } catch {
     // Not JSON is not an error here: the provider judges its own format, and the run is governed as `opaque`.
     return undefined;
   }
+}
+
+function isModelName(model: string): boolean {
+  return model.length <= maxModelLength && !/\p{Surrogate}/u.test(model);
 }

@@ -38,9 +38,10 @@ export function answerRefusal(
   writeError(run, caller, { runId, code: refusal.code, status, message: refusal.message, waiting });
 }
 
-/** Answers a provider that could not be reached or broke off before its head (502). */
-export function answerFailure(run: Run, caller: CallerAnswer, message: string): void {
-  writeError(run, caller, { runId: run.id, code: 'upstream_failed', status: 502, message, waiting: [] });
+/** Answers a provider that could not be reached or broke off before its head (502). An address that is refused stays so. */
+export function answerFailure(run: Run, caller: CallerAnswer, error: HocError): void {
+  const waiting = error.code === 'upstream_refused_address' ? ['x-should-retry', 'false'] : ['retry-after', '1'];
+  writeError(run, caller, { runId: run.id, code: error.code, status: 502, message: error.publicMessage, waiting });
 }
 
 /** Answers a fault of our own (500) without saying more than that; the log and the metric hold the cause. */
@@ -50,6 +51,8 @@ export function endFaulty(run: Run, error: unknown, caller: CallerAnswer): void 
     finish(run, { ...unanswered, status: 'failed', refusal: null, httpStatus: 500, count: 1 });
   } catch (recordingError) {
     run.gate.telemetry.failed('finish', recordingError);
+    const tenant = run.identified?.tenant.tenant;
+    if (tenant !== undefined) run.gate.settler.add(tenant, run.id, []);
   }
   if (caller.destroyed) return;
   const message = 'The proxy failed on this run; nothing was sent to the provider after the failure.';

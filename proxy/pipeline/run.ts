@@ -64,6 +64,14 @@ export interface Sealed {
   open: OpenValues;
 }
 
+/** Who a refused caller seems to be, for its record. */
+export interface Suspect {
+  tenant: CompiledTenant;
+  key: KeyEntry;
+  /** Slug of a provider that the tenant has, or null. */
+  provider: string | null;
+}
+
 /** One run on its way through the pipeline, with what is known of it so far. */
 export interface Run {
   readonly gate: Gate;
@@ -80,7 +88,7 @@ export interface Run {
   tags: Record<string, string>;
   identified: Identified | null;
   /** Known even where the run is refused before it is identified. */
-  suspect: { tenant: string; keyId: string } | null;
+  suspect: Suspect | null;
   read: Read | null;
   decided: DecisionRecord | null;
   quote: PriceQuote | null;

@@ -38,19 +38,22 @@ function isDotSegment(segment: string): boolean {
   return plain === '.' || plain === '..';
 }
 
-/** Values of the `key` parameter in a query, and the query without them. Everything else stays verbatim. */
+/** Values of the `key` parameter in a query, in any spelling, and the query without them. All else stays verbatim. */
 export function takeKeyParameter(query: string): { values: string[]; rest: string } {
-  if (!query.includes('key=')) return { values: [], rest: query };
+  if (query === '') return { values: [], rest: query };
   const values: string[] = [];
   const kept: string[] = [];
   for (const part of query.slice(1).split('&')) {
-    if (part.startsWith('key=')) values.push(decodeParameter(part.slice(4)));
+    const at = part.indexOf('=');
+    if (at > 0 && decodeText(part.slice(0, at)).toLowerCase() === 'key') values.push(decodeText(part.slice(at + 1)));
     else kept.push(part);
   }
+  if (values.length === 0) return { values, rest: query };
   return { values, rest: kept.length === 0 ? '' : `?${kept.join('&')}` };
 }
 
-function decodeParameter(text: string): string {
+/** Percent-decoded query text; text that is not validly encoded stays as it is. */
+export function decodeText(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));
   } catch {

@@ -16,8 +16,8 @@ export function recoveryId(proxyId: string): string {
 
 /**
  * Closes a run whose proxy died between intent and finish: status `abandoned`, outcome `failure`, everything known repeated
- * from the intent. What it cost cannot be known: its bound is what was reserved for it, named by `usage_source: estimated`;
- * without a reservation the cost stays null and the usage `none`. The run ends at the last sign of life of its proxy.
+ * from the intent. What it cost cannot be known: its bound is what was reserved for it, else its worst case, named by
+ * `usage_source: estimated`; without either the cost stays null, marked `unpriced`, and the usage `none`. The run ends at the last sign of life of its proxy.
  *
  * `lastAtMs` is that sign, `atMs` the time of closing, both Unix ms; `seq` is gapless from 1 within the dead epoch. Throws
  * where the intent's bytes are no intent record.
@@ -29,6 +29,7 @@ export function closeAbandonedRun(
   const intent = JSON.parse(run.raw) as IntentRecord;
   const endedAtMs = Math.max(intent.at_ms, closing.lastAtMs);
   const latencyMs = endedAtMs - intent.at_ms;
+  const bound = intent.reserved_nano_usd ?? intent.worst_case_nano_usd;
   const record: FinishRecord = {
     ...repeatIntent(intent),
     v: 1,
@@ -46,15 +47,15 @@ export function closeAbandonedRun(
     reason: 'The proxy ended before the run did.',
     http_status: null,
     usage: noUsage,
-    usage_source: intent.reserved_nano_usd === null ? 'none' : 'estimated',
-    cost_nano_usd: intent.reserved_nano_usd,
+    usage_source: bound === null ? 'none' : 'estimated',
+    cost_nano_usd: bound,
     latency_ms: latencyMs,
     ttft_ms: null,
     altered: false,
     started_at: intent.at_ms,
     ended_at: endedAtMs,
     count: 1,
-    marks: ['usage_missing'],
+    marks: bound === null ? ['unpriced', 'usage_missing'] : ['usage_missing'],
     events: [{ stage: 'finish', at_us: latencyMs * 1000, detail: 'abandoned' }],
     request_bytes: 0,
     response_bytes: 0,

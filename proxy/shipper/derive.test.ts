@@ -197,7 +197,16 @@ t.test(
     });
     t.equal(closed.open, run.open);
     const unreserved = { ...run, raw: canonicalJson({ ...record, reserved_nano_usd: null }) };
-    t.match(JSON.parse(closeAbandonedRun(unreserved, closing).raw), { cost_nano_usd: null, usage_source: 'none' });
+    t.match(JSON.parse(closeAbandonedRun(unreserved, closing).raw), {
+      cost_nano_usd: '9000000',
+      usage_source: 'estimated',
+    });
+    const unpriced = { ...record, reserved_nano_usd: null, worst_case_nano_usd: null };
+    t.match(JSON.parse(closeAbandonedRun({ ...run, raw: canonicalJson(unpriced) }, closing).raw), {
+      cost_nano_usd: null,
+      usage_source: 'none',
+      marks: ['unpriced', 'usage_missing'],
+    });
   },
 );
 

@@ -45,6 +45,7 @@ const about = {
   decision_digest: zeros,
   decided_by: null,
   reserved_nano_usd: '9000000',
+  worst_case_nano_usd: '9000000',
   estimated_input_tokens: 12,
   estimated_output_tokens: 300,
 };

@@ -151,3 +151,39 @@ t.test('an aborted exchange closes the connection to the provider and tells noth
   await client.close();
   t.same(after, []);
 });
+
+t.test('an answer that ends with its connection survives a reader that pauses at every chunk', async (t) => {
+  const whole = Buffer.alloc(3_000_000, 'abc');
+  const { createServer: createTcp } = await import('node:net');
+  const server = createTcp((socket) => {
+    socket.once('data', () => socket.end(Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), whole])));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const client = createUpstreamClient();
+  const got = await new Promise<Buffer>((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const sent = client.send(
+      { provider: provider(url), method: 'GET', path: '/', headers: [], body: null },
+      {
+        onHead: () => undefined,
+        onData: (chunk) => {
+          chunks.push(chunk);
+          sent.pause();
+          setImmediate(() => sent.resume());
+        },
+        onEnd: () => resolve(Buffer.concat(chunks)),
+        onError: reject,
+      },
+    );
+  });
+  t.ok(got.equals(whole));
+  await client.close();
+});
+
+t.test('a query without a path belongs to the base path', async (t) => {
+  const { url } = await listen(t, (request, response) => response.end(request.url));
+  t.equal((await exchange(provider(url), { path: '?x=1' })).body.toString(), '/?x=1');
+  t.equal((await exchange(provider(`${url}/base`), { path: '?x=1' })).body.toString(), '/base?x=1');
+});

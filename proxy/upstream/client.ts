@@ -78,7 +78,7 @@ export function createUpstreamClient(): UpstreamClient {
       const { pool, prefix } = targetOf(provider);
       pool.dispatch(
         {
-          path: `${prefix}${request.path}` || '/',
+          path: joinPath(prefix, request.path),
           method: request.method as Dispatcher.HttpMethod,
           headers: request.headers,
           body: request.body,
@@ -95,10 +95,34 @@ export function createUpstreamClient(): UpstreamClient {
   };
 }
 
+/** Most bytes of an answer that ends with its connection that are kept for a caller who reads slowly. */
+const maxHeldBytes = 32 * 1024 * 1024;
+
+function endsWithConnection(headers: readonly string[]): boolean {
+  let framed = false;
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index]?.toLowerCase();
+    if (name === 'content-length' || name === 'transfer-encoding') framed = true;
+    if (name === 'connection' && /\bclose\b/i.test(headers[index + 1] ?? '')) return true;
+  }
+  return !framed;
+}
+
+/** The provider's base path and what the caller asked below it; a query alone belongs to the base path. */
+function joinPath(prefix: string, path: string): string {
+  const joined = `${prefix}${path}`;
+  return joined.startsWith('/') ? joined : `/${joined}`;
+}
+
 class UpstreamDispatch implements Dispatcher.DispatchHandler, Exchange {
   readonly #listener: Listener;
   #controller: Dispatcher.DispatchController | null = null;
   #over = false;
+  /** Whether the answer ends with its connection; undici 7 fails an assertion where such an end meets a paused parser. */
+  #endsWithConnection = false;
+  #held: Buffer[] | null = null;
+  #heldBytes = 0;
+  #ended = false;
 
   constructor(listener: Listener) {
     this.#listener = listener;
@@ -120,15 +144,30 @@ class UpstreamDispatch implements Dispatcher.DispatchHandler, Exchange {
     const headers = Array.isArray(raw)
       ? raw.map((item) => (typeof item === 'string' ? item : item.toString('latin1')))
       : [];
+    this.#endsWithConnection = endsWithConnection(headers);
     this.#listener.onHead({ status, statusText: statusText ?? '', headers });
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#over) this.#listener.onData(chunk);
+  onResponseData(_controller: Dispatcher.DispatchController | null, chunk: Buffer): void {
+    if (this.#over) return;
+    if (this.#held === null) {
+      this.#listener.onData(chunk);
+      return;
+    }
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    if (this.#heldBytes > maxHeldBytes) {
+      this.#controller?.abort(new Error('caller too slow'));
+      this.fail(new Error('the caller reads too slowly'));
+    }
   }
 
   onResponseEnd(): void {
     if (this.#over) return;
+    if (this.#held !== null) {
+      this.#ended = true;
+      return;
+    }
     this.#over = true;
     this.#listener.onEnd();
   }
@@ -144,11 +183,20 @@ class UpstreamDispatch implements Dispatcher.DispatchHandler, Exchange {
   }
 
   pause(): void {
-    this.#controller?.pause();
+    if (this.#endsWithConnection) this.#held ??= [];
+    else this.#controller?.pause();
   }
 
   resume(): void {
-    this.#controller?.resume();
+    if (this.#held === null) {
+      this.#controller?.resume();
+      return;
+    }
+    const held = this.#held;
+    this.#held = null;
+    this.#heldBytes = 0;
+    for (const chunk of held) this.onResponseData(this.#controller, chunk);
+    if (this.#ended && this.#held === null) this.onResponseEnd();
   }
 
   abort(): void {

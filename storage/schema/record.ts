@@ -56,6 +56,8 @@ export interface IntentRecord extends RecordHead {
   verdict: Verdict;
   decided_by: string | null;
   reserved_nano_usd: string | null;
+  /** What the run can cost at most, whether or not a money limit reserved it; null where price or facts do not bound it. */
+  worst_case_nano_usd: string | null;
   estimated_input_tokens: number | null;
   estimated_output_tokens: number | null;
   commitments: Commitments;
