@@ -89,7 +89,7 @@ async function recorded(id: string | null): Promise<ExportedRun> {
 
 const idOf = (response: Response) => response.headers.get('x-hoc-run-id');
 const lastRequest = async () => (await fetch(`${simulator}/simulator/requests?last=1`)).text();
-const crashes = async () => /hoc_supervisor_restarts_total\{[^}]*proxy[^}]*\} [1-9]/.test(await hoc.metrics());
+const crashes = async () => /hoc_child_restarts_total\{[^}]*child="proxy"[^}]*\} [1-9]/.test(await hoc.metrics());
 
 t.test('a compressed stream that ends with its connection never takes the proxy down', async (t) => {
   const stream = gzipSync('data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}\n\ndata: [DONE]\n\n');

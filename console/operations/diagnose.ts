@@ -1,3 +1,4 @@
+import { HocError } from '../../storage/schema/errors.ts';
 import type { DoctorFinding } from '../contract/api.ts';
 import type { ControlContext } from './context.ts';
 import { findInvalidCounters } from './snapshot/epochs.ts';
@@ -36,7 +37,8 @@ async function examine(check: string, run: () => Promise<Verdict>): Promise<Doct
   try {
     return { check, ...(await run()) };
   } catch (failure) {
-    const reason = failure instanceof Error ? failure.message : 'unknown';
+    // A client library's own words help nobody at night; the log has them.
+    const reason = failure instanceof HocError ? failure.publicMessage : 'the engine does not answer';
     return { check, severity: 'error', message: `Could not be checked: ${reason.slice(0, 200)}` };
   }
 }

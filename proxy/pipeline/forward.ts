@@ -94,7 +94,7 @@ class Relay {
       maxBytes: this.#gate.limits.maxCaptureBytes,
     });
     this.#filter = this.#asked?.openFilter(head) ?? null;
-    const headers = forwardableAnswerHeaders(head.headers, this.#filter !== null);
+    const headers = forwardableAnswerHeaders(head.headers, this.#filter !== null || head.status === 204);
     headers.push('x-hoc-run-id', this.#run.id);
     try {
       this.#caller.writeHead(head.status, reasonOf(head.statusText), headers);
@@ -212,10 +212,16 @@ class Relay {
       this.#caller.destroy();
       return;
     }
-    const facts = this.#head === null ? null : this.#observeEnd();
-    if (this.#head === null) closeStage(this.#run, 'forward', 'failed');
+    const head = this.#head;
+    if (head !== null && isBodyless(head.status)) {
+      // What a provider sends behind an answer that has no body is not part of it.
+      this.#finishAndRelease(true);
+      return;
+    }
+    const facts = head === null ? null : this.#observeEnd();
+    if (head === null) closeStage(this.#run, 'forward', 'failed');
     if (!this.#finish('failed', facts)) return;
-    if (this.#head === null) answerFailure(this.#run, this.#caller, error);
+    if (head === null) answerFailure(this.#run, this.#caller, error);
     else this.#caller.destroy();
   }
 
@@ -269,4 +275,8 @@ class Relay {
 /** A reason phrase that may be sent on: HTTP allows tabs and visible text. */
 function reasonOf(text: string): string {
   return /^[\t\x20-\x7e]*$/.test(text) ? text : '';
+}
+
+function isBodyless(status: number): boolean {
+  return status === 204 || status === 304;
 }
