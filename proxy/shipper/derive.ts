@@ -1,13 +1,13 @@
 import { leafHash } from '../../policy/evidence/index.ts';
 import type { FinishRecord, IntentRecord, OpenValues, SealedRecord } from '../../storage/schema/record.ts';
+import type { Batch, PayloadRow, RecordRow, RunVersionRow } from '../../storage/schema/rows.ts';
 import type { RunFact } from './ledger.ts';
 import type { SpoolFrame } from './ports.ts';
-import type { PayloadRow, RecordRow, RunVersionRow, ShippedBatch } from './rows.ts';
 import { runningRow, terminalRow } from './run-row.ts';
 
 /** Everything that follows from a stretch of frames, and from nothing else: the same frames give the same bytes. */
 export interface DerivedBatch {
-  batch: ShippedBatch;
+  batch: Batch;
   facts: readonly RunFact[];
   /** Frames whose bytes are sound but are not what we write: left out, as far as they cannot be read. */
   unreadable: number;

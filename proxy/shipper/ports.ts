@@ -1,7 +1,7 @@
 import type { BatchSeal } from '../../storage/schema/audit.ts';
 import type { FrameKind } from '../../storage/schema/record.ts';
 import type { SettleRequest } from '../../storage/schema/reservation.ts';
-import type { ShippedBatch } from './rows.ts';
+import type { Batch } from '../../storage/schema/rows.ts';
 
 /** The two series of a spool: records with small payloads, and large payloads. */
 export type Series = 'seg' | 'big';
@@ -72,7 +72,7 @@ export interface SealQueue {
  * ClickHouse, as far as the shipper needs it. Idempotent by the batch's id; rejects where it did not acknowledge, with
  * `input_invalid` where it holds a value that no retry can store.
  */
-export type InsertBatch = (batch: ShippedBatch) => Promise<void>;
+export type InsertBatch = (batch: Batch) => Promise<void>;
 
 /** Redis, as far as the shipper needs it. Idempotent by run id; rejects where it did not acknowledge. */
 export type Settle = (requests: readonly SettleRequest[]) => Promise<void>;

@@ -1,5 +1,5 @@
 import type { FinishRecord, IntentRecord, OpenValues } from '../../storage/schema/record.ts';
-import type { RunVersionRow } from './rows.ts';
+import type { RunVersionRow } from '../../storage/schema/rows.ts';
 
 /**
  * A running run of which nothing is known yet. Every row begins as a copy of it and is then filled in: that takes 2 us, where

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { uuidv7 } from 'uuidv7';
 import { merkleRoot } from '../../policy/evidence/index.ts';
 import type { BatchSeal } from '../../storage/schema/audit.ts';
+import type { Batch, RecordRow } from '../../storage/schema/rows.ts';
 import {
   openLineLog,
   openSpool,
@@ -16,7 +17,6 @@ import {
 } from '../../storage/spool/index.ts';
 import { Books } from './books.ts';
 import type { ShipperTelemetry } from './ports.ts';
-import type { RecordRow, ShippedBatch } from './rows.ts';
 import { Shipper } from './shipper.ts';
 import { payloadFrame, recordFrame, sampleFinish, sampleIntent, sampleOpenValues } from './test-frames.ts';
 
@@ -29,7 +29,7 @@ class Sink {
   before: (id: string) => Promise<void> | void = () => undefined;
   after: (id: string) => Promise<void> | void = () => undefined;
 
-  async insert(batch: ShippedBatch): Promise<void> {
+  async insert(batch: Batch): Promise<void> {
     this.attempts.push(batch.id);
     await this.before(batch.id);
     const text = JSON.stringify(batch);
@@ -38,8 +38,8 @@ class Sink {
     await this.after(batch.id);
   }
 
-  all(): ShippedBatch[] {
-    return [...this.batches.values()].map((text) => JSON.parse(text) as ShippedBatch);
+  all(): Batch[] {
+    return [...this.batches.values()].map((text) => JSON.parse(text) as Batch);
   }
 
   records(): RecordRow[] {
@@ -73,7 +73,7 @@ async function startShipper(dir: string, sink: Sink, telemetry: ShipperTelemetry
     },
   });
   const books = await Books.open({ state: store('cursor.json'), checkpoint: store('open-runs.json'), source });
-  const insert = (batch: ShippedBatch) => sink.insert(batch);
+  const insert = (batch: Batch) => sink.insert(batch);
   const limits = { frames: 40, bytes: 100_000, lingerMs: 200 };
   const shipper = new Shipper({ proxyId: 'p', books, source, seals, insert, clock, telemetry, limits });
   const stopping = new AbortController();

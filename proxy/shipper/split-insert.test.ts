@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { HocError } from '../../storage/schema/errors.ts';
+import type { Batch } from '../../storage/schema/rows.ts';
 import { deriveBatch } from './derive.ts';
-import type { ShippedBatch } from './rows.ts';
 import { insertAllButRefused } from './split-insert.ts';
 import { payloadFrame, recordFrame, sampleFinish } from './test-frames.ts';
 
-function batchOf(runs: number): ShippedBatch {
+function batchOf(runs: number): Batch {
   const frames = Array.from({ length: runs }, (_, index) => [
     recordFrame(sampleFinish({ seq: index + 1, runId: `run-${index + 1}` })),
     payloadFrame(`run-${index + 1}`, 'request', Buffer.from('x')),
@@ -21,9 +21,9 @@ t.test('only rows that can never be stored are left out, and the same way each t
     async (size, bad) => {
       const badRuns = new Set(bad.map((n) => `run-${n}`));
       const insertOnce = async () => {
-        const stored: ShippedBatch[] = [];
+        const stored: Batch[] = [];
         let refused = 0;
-        const insert = async (part: ShippedBatch) => {
+        const insert = async (part: Batch) => {
           if (part.runs.some((run) => badRuns.has(run.run_id))) {
             throw new HocError({ code: 'input_invalid', publicMessage: 'out of range' });
           }

@@ -1,6 +1,6 @@
 import { HocError } from '../../storage/schema/errors.ts';
+import type { Batch } from '../../storage/schema/rows.ts';
 import type { InsertBatch } from './ports.ts';
-import type { ShippedBatch } from './rows.ts';
 
 /**
  * Inserts a batch of which ClickHouse can store everything but what no retry could store (`input_invalid`): the batch is
@@ -12,7 +12,7 @@ import type { ShippedBatch } from './rows.ts';
  */
 export async function insertAllButRefused(
   insert: InsertBatch,
-  batch: ShippedBatch,
+  batch: Batch,
   onRefused: (rows: number) => void,
 ): Promise<void> {
   const rows = batch.records.length + batch.runs.length + batch.payloads.length;
@@ -29,7 +29,7 @@ export async function insertAllButRefused(
 }
 
 /** Two batches that together hold what `batch` holds, neither of them all of it where it has two rows or more. */
-function halve(batch: ShippedBatch): [ShippedBatch, ShippedBatch] {
+function halve(batch: Batch): [Batch, Batch] {
   const { id, records, runs, payloads } = batch;
   const only = { records: [], runs: [], payloads: [] };
   const kinds = [records, runs, payloads].filter((rows) => rows.length > 0).length;

@@ -4,5 +4,4 @@ export { migrateClickHouse, readPendingMigrations } from './migrate.ts';
 export { type RunFilter, type RunsPageQuery, readRunsPage } from './read-page.ts';
 export { type RunDetail, readRun } from './read-run.ts';
 export { readSequenceGaps, type SequenceState } from './read-sequences.ts';
-export type { Batch, PayloadRow, RecordRow, RunVersionRow } from './rows.ts';
 export { streamRuns } from './stream-runs.ts';

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { uuidv7 } from 'uuidv7';
+import type { Batch, PayloadRow, RunVersionRow } from '../schema/rows.ts';
 import { connectClickHouse } from './connection.ts';
 import { insertBatch } from './insert.ts';
 import { migrateClickHouse, readPendingMigrations } from './migrate.ts';
 import { migrations } from './migrations.ts';
 import { readRun } from './read-run.ts';
-import type { Batch, PayloadRow, RunVersionRow } from './rows.ts';
 import { runColumnNames } from './run-columns.ts';
 import { selectRows } from './select.ts';
 import { openTestEngine, testIntent, testRecord, testRun } from './test-rows.ts';

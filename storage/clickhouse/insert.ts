@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
+import type { Batch, PayloadRow, RecordRow, RunVersionRow } from '../schema/rows.ts';
 import { instant, nullable, text } from './codecs.ts';
 import type { ClickHouse } from './connection.ts';
 import { guard } from './failure.ts';
 import { RowBinaryWriter } from './row-binary.ts';
-import type { Batch, PayloadRow, RecordRow, RunVersionRow } from './rows.ts';
 import { runColumnNames, writeRun } from './run-columns.ts';
 
 const tokenText = /^[\w.:-]{1,200}$/;

@@ -1,8 +1,8 @@
 import type { Decision, DecisionContext } from '../schema/decision.ts';
 import type { PayloadHead } from '../schema/record.ts';
+import type { PayloadRow, RecordRow, RunVersionRow } from '../schema/rows.ts';
 import type { TenantScope } from '../schema/scope.ts';
 import type { ClickHouse } from './connection.ts';
-import type { PayloadRow, RecordRow, RunVersionRow } from './rows.ts';
 import { readWholeRun, wholeRunSelect } from './run-columns.ts';
 import { scopeCondition, selectRows } from './select.ts';
 

@@ -1,9 +1,9 @@
 import t from 'tap';
+import type { RunVersionRow } from '../schema/rows.ts';
 import { insertBatch } from './insert.ts';
 import { readRunsPage } from './read-page.ts';
 import { readRun } from './read-run.ts';
 import { readSequenceGaps } from './read-sequences.ts';
-import type { RunVersionRow } from './rows.ts';
 import { selectRows } from './select.ts';
 import { streamRuns } from './stream-runs.ts';
 import { countRuns, openTestEngine, testIntent, testRecord, testRun } from './test-rows.ts';

@@ -1,3 +1,4 @@
+import type { RunVersionRow } from '../schema/rows.ts';
 import type { RunEvent } from '../schema/run.ts';
 import type { Codec } from './codecs.ts';
 import {
@@ -16,7 +17,6 @@ import {
   uint64,
 } from './codecs.ts';
 import type { RowBinaryWriter } from './row-binary.ts';
-import type { RunVersionRow } from './rows.ts';
 import type { SelectedRow } from './select.ts';
 
 interface RunColumn {

@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { uuidv7 } from 'uuidv7';
+import type { RecordRow, RunVersionRow } from '../schema/rows.ts';
 import type { TenantScope } from '../schema/scope.ts';
 import { type ClickHouse, connectClickHouse } from './connection.ts';
 import { type LaunchedFront, launchFront } from './front/test-launch.ts';
 import { migrateClickHouse } from './migrate.ts';
-import type { RecordRow, RunVersionRow } from './rows.ts';
 import { scopeCondition, selectRows } from './select.ts';
 
 /** A real engine in a folder of its own, migrated; `close` stops it and removes the folder. For tests. */

@@ -1,5 +1,5 @@
-import type { PayloadHead } from '../schema/record.ts';
-import type { RunRow } from '../schema/run.ts';
+import type { PayloadHead } from './record.ts';
+import type { RunRow } from './run.ts';
 
 /** One sealed record: its exact bytes and what finds it. `run_id` is null where a record is of no single run. */
 export interface RecordRow {
