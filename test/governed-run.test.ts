@@ -252,6 +252,9 @@ t.test(
     t.match(refused.message, /capped-rpm.*5/);
     t.ok(Number(refused.headers?.get('retry-after')) > 0);
     const run = await recorded(refused.headers?.get('x-hoc-run-id') ?? null);
+    const shown = await hoc.hoc('runs', 'show', run.run_id);
+    t.match(shown.stdout, /decide\s+allow:[0-9a-f]{64}/, 'the digest of the earlier phase stands in the events');
+    t.notMatch(shown.stdout, `allow:${run.decision_digest}`, 'the digest on record is that of the refusing phase');
     t.match(run, {
       decided_by: 'limit:capped-rpm',
       proximity: 'breach',

@@ -18,7 +18,8 @@ export interface Bill {
  * Prices what was used.
  *
  * Reported usage is priced as reported. Where an answer was produced and the provider reported nothing that can be true,
- * the cost is an upper bound that never exceeds the worst case; see `boundCost`. A run that never reached the provider, or that the provider answered with an error, costs nothing. An unknown price is null, not zero.
+ * the cost is an upper bound that never exceeds the worst case; see `boundCost`. A run that failed before the answer's
+ * head, or that the provider answered with an error, costs nothing. An unknown price is null, not zero.
  * A provider that reports more than was reserved marks the run `overrun`.
  */
 export function computeBill(run: Run, ending: Ending): Bill {

@@ -39,7 +39,7 @@ export function decide(run: Run, identified: Identified, request: Read): Decisio
   const record = recordDecision(tenant.snapshotId, decision, context);
   run.decided = record;
   run.tags = { ...run.tags, ...decision.tags };
-  closeStage(run, 'decide', decision.verdict);
+  closeStage(run, 'decide', `${decision.verdict}:${record.decisionDigest}`);
   if (decision.verdict === 'deny')
     return refuse('policy_denied', `Blocked by ${describeOwner(decision)}`, decision.owner);
   return record;

@@ -86,7 +86,6 @@ class Relay {
   #onHead(head: UpstreamHead): void {
     if (this.#finished) return;
     this.#head = head;
-    closeStage(this.#run, 'forward', String(head.status));
     this.#observation = openObservation({
       dialect: this.#permit.request.dialect,
       head,
@@ -98,6 +97,7 @@ class Relay {
     headers.push('x-hoc-run-id', this.#run.id);
     try {
       this.#caller.writeHead(head.status, reasonOf(head.statusText), headers);
+      closeStage(this.#run, 'forward', String(head.status));
     } catch (cause) {
       this.#exchange?.abort();
       this.#head = null;

@@ -8,7 +8,8 @@ import { decodeText, readTarget, type Target, takeKeyParameter } from './target.
  * Stage 1: who calls, for which tenant, and to which provider, from the snapshot alone.
  *
  * Refuses what is ambiguous (400) before anything is looked up, an unknown, revoked or expired key (401), a provider the
- * key may not use (403), and one the tenant does not have (404). Fails closed: without a snapshot, or without room, nothing passes (503).
+ * key may not use (403), and one the tenant does not have (404). Fails closed: without a snapshot, or without room,
+ * nothing passes (503).
  */
 export function identify(run: Run): Identified | Refusal {
   const result = identifyCaller(run);

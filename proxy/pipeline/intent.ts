@@ -5,6 +5,7 @@ import {
   closeStage,
   type DecisionRecord,
   type Identified,
+  isRefusal,
   type Read,
   type Refusal,
   type Reserved,
@@ -26,8 +27,13 @@ export interface Intended {
  * Fails closed: where the spool is full or the disk fails, the run is refused (503) and its reservation given back.
  */
 export function intent(run: Run, permit: Intended & { decided: DecisionRecord }): Intended | Refusal {
+  const result = appendIntent(run, permit);
+  closeStage(run, 'intent', isRefusal(result) ? `refused:${result.code}` : 'ok');
+  return result;
+}
+
+function appendIntent(run: Run, permit: Intended & { decided: DecisionRecord }): Intended | Refusal {
   const { gate } = run;
-  closeStage(run, 'intent');
   if (!gate.spool.accepts()) return spoolFull();
   run.sealed = sealRun(gate.ids, run);
   try {

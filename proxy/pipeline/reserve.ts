@@ -30,7 +30,7 @@ export async function reserve(
   permit: { identified: Identified; request: Read; quote: PriceQuote; decided: DecisionRecord },
 ): Promise<Reserved | Refusal> {
   const result = await reserveAll(run, permit);
-  closeStage(run, 'reserve', isRefusal(result) ? `refused:${result.code}` : `ok:${permit.decided.decisionDigest}`);
+  closeStage(run, 'reserve', isRefusal(result) ? `refused:${result.code}` : 'ok');
   return result;
 }
 
