@@ -4,6 +4,7 @@ import { addChildren } from './commands/children.ts';
 import { addControl } from './commands/control.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addKeys } from './commands/keys.ts';
+import { addLimits } from './commands/limits.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addPolicy } from './commands/policy.ts';
 import { addProxy } from './commands/proxy.ts';
@@ -38,6 +39,7 @@ export function buildProgram(env: NodeJS.ProcessEnv): Command {
     addStart,
     addApply,
     addKeys,
+    addLimits,
     addRuns,
     addPolicy,
     addDoctor,

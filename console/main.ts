@@ -3,13 +3,25 @@ import type { FastifyBaseLogger } from 'fastify';
 import { pino } from 'pino';
 import { createKeyHasher } from '../policy/access/index.ts';
 import {
+  type ClickHouse,
+  computeRollupDays,
+  computeRollupMinutes,
   connectClickHouse,
+  markRunTouches,
   pingClickHouse,
   readPendingMigrations as readPendingClickHouseMigrations,
+  readRollup,
+  readRollupsFreshness,
   readRun,
   readRunsPage,
+  readRunTouches,
   readSequenceGaps,
+  renewExpiry,
+  setRetention,
+  setSystemRetention,
   streamRuns,
+  sumCharges,
+  touchUncoveredMinutes,
 } from '../storage/clickhouse/index.ts';
 import { connectPostgres, createControlStore, readPendingMigrations } from '../storage/postgres/index.ts';
 import { type Environment, readEnvironment, type Variables } from '../storage/process/environment.ts';
@@ -18,18 +30,29 @@ import { createQueue, createWorker } from '../storage/queue/index.ts';
 import {
   connectRedis,
   createManifestChannel,
+  invalidateEpoch,
+  type Redis,
+  readCounterState,
+  readCounters,
   readEpoch,
   readLive,
+  readPersistence,
+  restoreCounters,
+  watchServer,
   writeEpochIfAbsent,
 } from '../storage/redis/index.ts';
 import { HocError } from '../storage/schema/errors.ts';
 import { openSecret, readMasterKey, readNodePublicKey, sealSecret, sealToNode } from '../storage/vault/index.ts';
+import { keepCounters } from './jobs/counters.ts';
 import { controlQueue, createHandlers } from './jobs/index.ts';
+import { keepRollups } from './jobs/rollups.ts';
 import { keepSchedule } from './jobs/schedule.ts';
 import { listenAll, withTimeout } from './listen.ts';
 import { type ControlMetrics, createMetrics } from './metrics.ts';
 import type { ControlContext } from './operations/context.ts';
 import type { DiagnosisPort } from './operations/diagnose.ts';
+import { readRetention } from './operations/retention/apply.ts';
+import type { RetentionDays } from './operations/retention/ports.ts';
 import { prepareControl } from './operations/snapshot/prepare.ts';
 import { readSnapshotKey } from './operations/snapshot/signature.ts';
 import { createAdminServer } from './routes/admin.ts';
@@ -75,7 +98,7 @@ function openDrivers(settings: Settings, log: Log) {
 function createContext(
   settings: Settings,
   drivers: Drivers,
-  telemetry: Pick<ControlContext, 'metrics' | 'log'>,
+  telemetry: Pick<ControlContext, 'metrics' | 'log'> & { retentionDays: RetentionDays },
 ): ControlContext {
   const { store, redis, clickhouse, queue } = drivers;
   const masterKey = readMasterKey(settings.HOC_MASTER_KEY);
@@ -93,6 +116,9 @@ function createContext(
       writeIfAbsent: async (tenant, epoch) => void (await writeEpochIfAbsent(redis, tenant, epoch)),
       read: (tenant) => readEpoch(redis, tenant),
     },
+    counters: openCounters(redis),
+    charges: { sum: (scope, query) => sumCharges(clickhouse, scope, query) },
+    ...openRecords(clickhouse, telemetry.retentionDays),
     live: { read: () => readLive(redis) },
     jobs: queue,
     runs: {
@@ -104,6 +130,38 @@ function createContext(
     snapshotKey: readSnapshotKey(settings.HOC_SNAPSHOT_KEY),
     now: Date.now,
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+  };
+}
+
+/** What looks after recorded runs: rollups and retention. */
+function openRecords(clickhouse: ClickHouse, days: RetentionDays): Pick<ControlContext, 'rollups' | 'retention'> {
+  return {
+    rollups: {
+      touches: (limit) => readRunTouches(clickhouse, limit),
+      computeMinutes: (minutes) => computeRollupMinutes(clickhouse, minutes),
+      computeDays: (minutes) => computeRollupDays(clickhouse, minutes),
+      mark: (touches) => markRunTouches(clickhouse, touches),
+      freshness: () => readRollupsFreshness(clickhouse),
+      touchUncovered: (range) => touchUncoveredMinutes(clickhouse, range),
+      read: (scope, query) => readRollup(clickhouse, scope, query),
+    },
+    retention: {
+      days,
+      set: (table, kept) => setRetention(clickhouse, table, kept),
+      renew: (table, kept) => renewExpiry(clickhouse, table, kept),
+      setSystem: (kept) => setSystemRetention(clickhouse, kept),
+    },
+  };
+}
+
+function openCounters(redis: Redis): ControlContext['counters'] {
+  const watch = watchServer(redis);
+  return {
+    server: async () => ({ ...(await watch.check()), persists: await readPersistence(redis) }),
+    look: (tenant) => readCounterState(redis, tenant),
+    invalidate: async (tenant, epoch) => void (await invalidateEpoch(redis, tenant, epoch)),
+    restore: (input) => restoreCounters(redis, input),
+    read: (tenant, items) => readCounters(redis, tenant, items),
   };
 }
 
@@ -149,13 +207,17 @@ async function serve(parts: Parts): Promise<RunningControl> {
   const worker = createWorker({
     url: settings.QUEUE_REDIS_URL,
     name: controlQueue,
-    handlers: createHandlers(context),
+    handlers: createHandlers(context, diagnosis),
     onError: drivers.onQueueError,
     onFailed: (job, error) => log.warn({ err: error, job: job.name, attempt: job.attempt }, 'a job failed'),
   });
   const endSchedule = keepSchedule(drivers.queue, log);
+  const endCounters = keepCounters(context);
+  const endRollups = keepRollups(context);
   const stop = async (): Promise<void> => {
     endSchedule();
+    await endCounters();
+    await endRollups();
     const cut = setTimeout(() => server.server.closeAllConnections(), drainMs);
     await server.close();
     clearTimeout(cut);
@@ -180,7 +242,8 @@ export async function startControl(variables: Variables): Promise<RunningControl
   const drivers = openDrivers(settings, log);
   try {
     const metrics = createMetrics();
-    const context = createContext(settings, drivers, { metrics, log });
+    const retentionDays = readRetention((name) => env.optional(`HOC_RETENTION_DAYS_${name}`));
+    const context = createContext(settings, drivers, { metrics, log, retentionDays });
     const diagnosis = createDiagnosis(drivers);
     const pending = await diagnosis.pendingMigrations();
     if (pending.length > 0) {

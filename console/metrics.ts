@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { createHealthMetrics } from './health-metrics.ts';
 import type { MetricsPort } from './operations/ports.ts';
 
 export interface ControlMetrics extends MetricsPort {
@@ -33,6 +34,15 @@ export function createMetrics(): ControlMetrics {
     help: 'Tenants whose limit counters Redis has lost',
     registers,
   });
+  let rollupsFreshMs = Date.now();
+  new Gauge({
+    name: 'hoc_rollup_age_seconds',
+    help: 'Age of the oldest stored runs that are not in the rollups, since the start where nothing is known',
+    registers,
+    collect() {
+      this.set(Math.max(0, Date.now() - rollupsFreshMs) / 1_000);
+    },
+  });
   const nodes = new Gauge({ name: 'hoc_nodes', help: 'Enrolled nodes', registers });
   const requests = new Counter({
     name: 'hoc_api_requests_total',
@@ -46,6 +56,10 @@ export function createMetrics(): ControlMetrics {
     applied: (result, durationMs) => apply.observe({ result }, durationMs / 1_000),
     countersInvalid: (tenants) => invalid.set(tenants),
     nodesEnrolled: (count) => nodes.set(count),
+    rollupsFresh: (atMs) => {
+      rollupsFreshMs = atMs;
+    },
+    ...createHealthMetrics(registers),
     answered: (route, status) => requests.inc({ route, status: String(status) }),
     contentType: registry.contentType,
     render: () => registry.metrics(),

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import t from 'tap';
 import { sha256Hex } from '../policy/evidence/index.ts';
 import type { AuditRecord, BatchSeal } from '../storage/schema/audit.ts';
+import type { SpoolReport } from '../storage/schema/live.ts';
 import type { RunRow } from '../storage/schema/run.ts';
 import type { SealedCredentials, SignedManifest } from '../storage/schema/snapshot.ts';
 import { createNodeKey, openAtNode } from '../storage/vault/index.ts';
@@ -80,6 +81,38 @@ const configuration = `tenants:
 `;
 const secrets = { OPENAI_API_KEY: 'canary-provider-credential', HOC_KEY_APP: 'canary-app-key-0123456789abcdefghijk' };
 const digest = 'a'.repeat(64);
+const mark = {
+  proxyId: 'p',
+  proxyEpoch: 1,
+  tenant: 'acme',
+  counterEpoch: 'e',
+  lastSeq: 4,
+  open: [
+    {
+      runId: 'r',
+      atMs: 1,
+      expiresInMs: 1,
+      items: [{ key: 'c:x:*', window: { align: 'rolling', windowMs: 60_000 }, amount: '5' }],
+    },
+  ],
+};
+const spoolReport: SpoolReport = {
+  proxy_id: 'p',
+  proxy_epoch: 1,
+  at_ms: 1,
+  running: true,
+  backlog_bytes: 0,
+  oldest_at_ms: null,
+  open_runs: 0,
+  unsettled_runs: 0,
+  damaged_frames: 0,
+  torn_tails: 0,
+  missing_segments: 0,
+  refused_rows: 0,
+  quarantined_bytes: 0,
+  lost_leases: 0,
+  marks: [{ tenant: 'acme', counter_epoch: 'e' }],
+};
 const seal: BatchSeal = {
   batch_id: 'b1',
   tenant: 'acme',
@@ -179,6 +212,10 @@ const routes: readonly { method: string; path: string; allowed: Caller[] | 'publ
   { method: 'GET', path: '/api/v1/runs/export', allowed: platform },
   { method: 'GET', path: '/api/v1/tenants', allowed: platform },
   { method: 'GET', path: '/api/v1/doctor', allowed: platform },
+  { method: 'POST', path: '/api/v1/limits/accept-gap', allowed: platform, body: { proxy: 'none' } },
+  { method: 'GET', path: '/internal/v1/marks', allowed: nodes },
+  { method: 'POST', path: '/internal/v1/marks', allowed: nodes, body: { reports: [mark] } },
+  { method: 'POST', path: '/internal/v1/spools', allowed: nodes, body: spoolReport },
   { method: 'GET', path: '/internal/v1/manifest', allowed: nodes },
   { method: 'GET', path: `/internal/v1/documents/${digest}`, allowed: nodes },
   { method: 'POST', path: '/internal/v1/batches', allowed: nodes, body: { seals: [seal] } },
@@ -216,6 +253,19 @@ t.test('every route answers every caller as declared: 401 unknown, 403 not allow
   const printed = [...server.printRoutes({ commonPrefix: false }).matchAll(/\(([A-Z, ]+)\)/g)];
   const methods = printed.flatMap(([, list]) => (list ?? '').split(', ')).filter((method) => method !== 'HEAD');
   t.equal(methods.length, routes.length, 'every route of the server is in this table');
+});
+
+t.test('marks and reports in another form are refused, and what fits is taken', async (t) => {
+  const post = (path: string, body: unknown) => ask('POST', `/internal/v1/${path}`, { token: tokens.node, body });
+  t.same((await post('marks', { reports: [mark] })).json, { taken: 0, ignored: 1 }, 'no rebuild waits for it');
+  t.equal((await post('marks', { reports: [{ ...mark, lastSeq: -1 }] })).status, 400);
+  const [run] = mark.open;
+  const wrong = { ...run, items: [{ ...run?.items[0], amount: '1.5' }] };
+  t.equal((await post('marks', { reports: [{ ...mark, open: [wrong] }] })).status, 400);
+  t.equal((await post('spools', { ...spoolReport, running: 'maybe' })).status, 400);
+  t.same((await post('spools', spoolReport)).json, { known: true });
+  await t.rejects(client.acceptGap('nobody'), { code: 'not_found' });
+  await t.rejects(client.acceptGap('p'), { code: 'conflict' });
 });
 
 t.test('tokens of this machine are refused from elsewhere, also behind a proxy on it', async (t) => {

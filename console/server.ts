@@ -5,8 +5,10 @@ import type { DiagnosisPort } from './operations/diagnose.ts';
 import type { EnvironmentTokens } from './operations/principal.ts';
 import { guardRoutes } from './routes/access.ts';
 import { configurationRoutes } from './routes/configuration.ts';
+import { counterRoutes } from './routes/counters.ts';
 import { installationRoutes } from './routes/installation.ts';
 import { keyRoutes } from './routes/keys.ts';
+import { limitRoutes } from './routes/limits.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { sendProblem, sendUnknownRoute } from './routes/problem.ts';
 import { runRoutes } from './routes/runs.ts';
@@ -55,7 +57,10 @@ export async function createServer(parts: ServerParts): Promise<FastifyInstance>
   await server.register(configurationRoutes(parts.context), api);
   await server.register(installationRoutes(parts.context, parts.diagnosis), api);
   await server.register(keyRoutes(parts.context), api);
+  await server.register(limitRoutes(parts.context), api);
   await server.register(runRoutes(parts.context), api);
-  await server.register(nodeRoutes(parts.context), { prefix: '/internal/v1' });
+  const internal = { prefix: '/internal/v1' };
+  await server.register(nodeRoutes(parts.context), internal);
+  await server.register(counterRoutes(parts.context), internal);
   return server;
 }

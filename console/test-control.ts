@@ -9,9 +9,12 @@ import {
 import { launchPostgres } from '../storage/postgres/test-postgres.ts';
 import type { Principal } from '../storage/schema/control.ts';
 import type { LiveState } from '../storage/schema/live.ts';
+import type { Reading } from '../storage/schema/reservation.ts';
 import type { RunRow } from '../storage/schema/run.ts';
 import { openSecret, readNodePublicKey, sealSecret, sealToNode } from '../storage/vault/index.ts';
 import type { ControlContext } from './operations/context.ts';
+import type { ChargeSum, CountersPort, ServerState } from './operations/ports.ts';
+import { defaultRetention } from './operations/retention/apply.ts';
 import { prepareControl } from './operations/snapshot/prepare.ts';
 
 /** A test's control: real PostgreSQL and vault; the other engines are lists that the test looks into and can break. */
@@ -27,6 +30,14 @@ export interface TestControl {
   live: LiveState[];
   runs: RunRow[];
   logged: string[];
+  /** What was restored, in order; the last stands. */
+  restored: Parameters<CountersPort['restore']>[0][];
+  charges: ChargeSum[];
+  /** Writers' ticks, by tenant. */
+  ticks: Map<string, ReadonlyMap<string, number>>;
+  server: ServerState;
+  /** Results of rebuilds that ended. */
+  ended: string[];
   /** While true, Redis does not answer. */
   down: { redis: boolean };
   close(): Promise<void>;
@@ -46,6 +57,11 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
   const live: LiveState[] = [];
   const runs: RunRow[] = [];
   const logged: string[] = [];
+  const restored: TestControl['restored'] = [];
+  const charges: ChargeSum[] = [];
+  const ticks: TestControl['ticks'] = new Map();
+  const redisServer: ServerState = { runId: 'r1', evicts: false, evictedKeys: 0, persists: true };
+  const ended: string[] = [];
   const log = (fields: Readonly<Record<string, unknown>>, message: string): void => {
     logged.push(
       `${message} ${JSON.stringify(fields, (_name, value) => (value instanceof Error ? value.stack : value))}`,
@@ -75,6 +91,42 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
       },
       read: async (tenant) => epochs.get(tenant) ?? null,
     },
+    counters: {
+      server: async () => {
+        askRedis();
+        return redisServer;
+      },
+      look: async (tenant) => {
+        askRedis();
+        return { epoch: epochs.get(tenant) ?? null, ticks: ticks.get(tenant) ?? new Map() };
+      },
+      invalidate: async (tenant, epoch) => {
+        askRedis();
+        if (epochs.get(tenant) === epoch) epochs.delete(tenant);
+      },
+      restore: async (restoration) => {
+        askRedis();
+        restored.push(restoration);
+        epochs.set(restoration.tenant, restoration.epoch);
+      },
+      read: async (tenant, items) => items.map(({ key }) => readUsed(restored, tenant, key)),
+    },
+    charges: { sum: async () => charges },
+    rollups: {
+      touches: async () => [],
+      computeMinutes: async () => undefined,
+      computeDays: async () => undefined,
+      mark: async () => undefined,
+      freshness: async () => ({ freshAtMs: 0, nowMs: 0 }),
+      touchUncovered: async () => 0,
+      read: async () => [],
+    },
+    retention: {
+      days: defaultRetention,
+      set: async () => false,
+      renew: async () => null,
+      setSystem: async () => [],
+    },
     live: { read: async () => live },
     jobs: { add: async (job) => void queued.push(job.name) },
     runs: {
@@ -92,7 +144,14 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
       manifestIssued: () => undefined,
       applied: () => undefined,
       countersInvalid: () => undefined,
+      countersSeen: () => undefined,
+      rebuildEnded: (result) => void ended.push(result),
+      rebuildsWait: () => undefined,
+      spoolsSeen: () => undefined,
+      sequencesSeen: () => undefined,
+      redisSeen: () => undefined,
       nodesEnrolled: () => undefined,
+      rollupsFresh: () => undefined,
     },
     log: { info: log, warn: log, error: log },
     hashKey: createKeyHasher('a-test-hash-secret'),
@@ -106,6 +165,12 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
     await store.close();
     await server.stop();
   };
-  const seen = { published, queued, epochs, live, runs, logged, down };
-  return { context, db, databaseUrl: server.url, bin: server.bin, principal, ...seen, close };
+  const seen = { published, queued, epochs, live, runs, logged, down, restored, charges, ticks, ended };
+  return { context, db, databaseUrl: server.url, bin: server.bin, principal, ...seen, server: redisServer, close };
+}
+
+function readUsed(restored: TestControl['restored'], tenant: string, key: string): Reading {
+  const counters = restored.findLast((one) => one.tenant === tenant)?.counters ?? [];
+  const used = counters.find((one) => one.key === key)?.used.reduce((sum, { amount }) => sum + amount, 0n) ?? 0n;
+  return { used, reserved: 0n, resetsInMs: 0, near: false };
 }

@@ -20,6 +20,8 @@ export interface TelemetryProbes {
   snapshotAgeSeconds(): number;
   /** Whether the limit counters are given up for now, because Redis failed five times in a row. */
   redisIsDown(): boolean;
+  /** How often this process found its lease gone. */
+  leasesLost(): number;
 }
 
 /**
@@ -37,6 +39,7 @@ export function createTelemetry(
   const state = createStateMetrics(probes, [registry]);
   const totals = createRunTotals([registry]);
   const times = createRunTimes([registry]);
+  const limits = createLimitMetrics([registry]);
   registerProbes(probes, [registry]);
   return {
     registry,
@@ -52,7 +55,7 @@ export function createTelemetry(
       totals(run);
       times(run);
     },
-    limitUsed: (tenant, limit, ratio) => state.limitUse.set({ tenant, limit }, ratio),
+    ...limits,
     failed(what, error) {
       state.failures.inc({ what });
       onFailure(what, error);
@@ -64,12 +67,6 @@ function createStateMetrics(probes: TelemetryProbes, registers: Registry[]) {
   return {
     started: new Counter({ name: 'hoc_runs_started_total', help: 'Runs accepted', registers }),
     open: new Gauge({ name: 'hoc_runs_open', help: 'Runs on their way through the pipeline', registers }),
-    limitUse: new Gauge({
-      name: 'hoc_limit_use_ratio',
-      help: 'Used and reserved against the ceiling at the last run; the fullest subject of the limit may differ',
-      labelNames: ['tenant', 'limit'],
-      registers,
-    }),
     degradedRuns: new Counter({ name: 'hoc_degraded_runs_total', help: 'Runs decided without counters', registers }),
     degraded: new Gauge({
       name: 'hoc_degraded',
@@ -91,6 +88,49 @@ function createStateMetrics(probes: TelemetryProbes, registers: Registry[]) {
       help: 'Sequence of the manifest in force',
       registers,
     }),
+  };
+}
+
+function createLimitMetrics(
+  registers: Registry[],
+): Pick<TelemetryPort, 'limitUsed' | 'limitNear' | 'limitOverrun' | 'limitToppedUp' | 'runCut'> {
+  const labelNames = ['tenant', 'limit'];
+  const use = new Gauge({
+    name: 'hoc_limit_use_ratio',
+    help: 'Used and reserved against the ceiling at the last run; the fullest subject of the limit may differ',
+    labelNames,
+    registers,
+  });
+  const near = new Counter({
+    name: 'hoc_limit_near_total',
+    help: 'Windows in which a counter of the limit reached its near mark',
+    labelNames,
+    registers,
+  });
+  const overruns = new Counter({
+    name: 'hoc_limit_overruns_total',
+    help: 'Runs that came to more than was reserved for them',
+    labelNames,
+    registers,
+  });
+  const topUps = new Counter({
+    name: 'hoc_limit_topups_total',
+    help: 'Reservations of runs under way that were raised or renewed, by answer',
+    labelNames: ['result'],
+    registers,
+  });
+  const cuts = new Counter({
+    name: 'hoc_streams_cut_total',
+    help: 'Runs under way that were ended: limit, cap, duration, redis (no counters), unmeasured (not readable)',
+    labelNames: ['cause'],
+    registers,
+  });
+  return {
+    limitUsed: (tenant, limit, ratio) => use.set({ tenant, limit }, ratio),
+    limitNear: (tenant, limit) => near.inc({ tenant, limit }),
+    limitOverrun: (tenant, limit) => overruns.inc({ tenant, limit }),
+    limitToppedUp: (result) => topUps.inc({ result }),
+    runCut: (cause) => cuts.inc({ cause }),
   };
 }
 
@@ -119,7 +159,14 @@ function createRunTotals(registers: Registry[]): (run: RunSummary) => void {
     labelNames: ['tenant', 'provider', 'model'],
     registers,
   });
+  const marks = new Counter({
+    name: 'hoc_run_marks_total',
+    help: 'Runs that carry a mark, such as unpriced or usage_missing',
+    labelNames: ['tenant', 'mark'],
+    registers,
+  });
   return ({ tenant, provider, dialect, model, ...run }) => {
+    for (const mark of run.marks) marks.inc({ tenant, mark }, run.count);
     runs.inc({ tenant, provider, dialect, model, status: run.status }, run.count);
     decisions.inc({ tenant, verdict: run.verdict, code: run.refusalCode ?? '' }, run.count);
     if (run.inputTokens > 0) tokens.inc({ tenant, provider, model, direction: 'input' }, run.inputTokens);
@@ -163,6 +210,16 @@ function createRunTimes(registers: Registry[]): (run: RunSummary) => void {
 }
 
 function registerProbes(probes: TelemetryProbes, registers: Registry[]): void {
+  let leasesLost = 0;
+  new Counter({
+    name: 'hoc_proxy_leases_lost_total',
+    help: 'How often the lease of the proxy id was gone when it should have been held',
+    registers,
+    collect() {
+      this.inc(probes.leasesLost() - leasesLost);
+      leasesLost = probes.leasesLost();
+    },
+  });
   new Gauge({
     name: 'hoc_spool_bytes',
     help: 'Bytes in the spool that are not yet acknowledged by ClickHouse',

@@ -57,9 +57,13 @@ export interface Installation {
   data: string;
   pid: number;
   proxy: string;
+  /** All proxies, the first too. */
+  proxies: readonly string[];
   console: string;
   admin: string;
   token: string;
+  /** Of its engines, with their passwords. */
+  engines: { DATABASE_URL: string; CLICKHOUSE_URL: string; REDIS_URL: string; QUEUE_REDIS_URL: string };
   /** Runs the command line against this installation. */
   hoc(...args: string[]): Promise<CommandResult>;
   /** Applies a configuration and waits for nothing: the caller polls for its effect. */
@@ -67,36 +71,41 @@ export interface Installation {
   /** Every run on record, polled until `complete` holds: the shipper is at most a second behind. */
   exportRuns(complete: (runs: ExportedRun[]) => boolean): Promise<ExportedRun[]>;
   metrics(): Promise<string>;
+  /** Resolves when `/readyz` says that every process is ready. */
+  ready(timeoutMs?: number): Promise<void>;
   /** SIGTERM and wait for the end; gives the exit code. */
   stop(): Promise<number | null>;
 }
 
-/** Starts `hoc start` and resolves with what its one line says. `env` holds the secrets that the configuration names. */
-export async function startInstallation(input: {
+export interface InstallationInput {
   yaml?: string;
+  /** Secrets that the configuration names, and settings. */
   env?: Record<string, string>;
   data?: string;
-}): Promise<Installation> {
+  /** How many proxies; default 1. */
+  proxies?: number;
+  /** Comes back to the addresses of the last start in `data` instead of taking free ones. */
+  samePorts?: boolean;
+}
+
+/** Starts `hoc start` and resolves with what its one line says. */
+export async function startInstallation(input: InstallationInput): Promise<Installation> {
   const data = input.data ?? mkdtempSync(join(tmpdir(), 'hoc-test-'));
   const env = { ...process.env, ...input.env };
-  const ports = ['--proxy-port', '0', '--console-port', '0', '--admin-port', '0'];
-  const args = ['start', '--data', data, '--json', ...ports];
+  const ports = input.samePorts ? lastPorts(data) : ['--proxy-port', '0', '--console-port', '0', '--admin-port', '0'];
+  const args = ['start', '--data', data, '--json', '--proxies', String(input.proxies ?? 1), ...ports];
   if (input.yaml !== undefined) {
     writeFileSync(join(data, 'test.yaml'), input.yaml);
     args.push('--config', join(data, 'test.yaml'));
   }
   const child = spawn(process.execPath, [bin, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const ready = await firstLine(child);
-  const run = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as {
-    console: string;
-    admin: string;
-    token: string;
-  };
+  const run = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as RunFile;
   const hoc = (...rest: string[]) => runCommand([...rest, '--data', data], env);
   return {
-    ...(JSON.parse(ready) as { pid: number; proxy: string; console: string; admin: string }),
+    ...(JSON.parse(ready) as { pid: number }),
+    ...run,
     data,
-    token: run.token,
     hoc,
     apply: async (yaml) => {
       const file = join(data, 'test.yaml');
@@ -117,12 +126,35 @@ export async function startInstallation(input: {
       return runs;
     },
     metrics: async () => (await fetch(`${run.admin}/metrics`)).text(),
+    ready: (timeoutMs) => until(() => isReady(run.admin), 'every process to be ready', timeoutMs),
     stop: () => stopChild(child),
   };
 }
 
-/** Removes an installation's folder, and what it keeps elsewhere as root. Its processes must have ended. */
+interface RunFile extends Pick<Installation, 'proxy' | 'proxies' | 'console' | 'admin' | 'token' | 'engines'> {
+  pid: number;
+}
+
+function lastPorts(data: string): string[] {
+  const ports = JSON.parse(readFileSync(join(data, 'ports.json'), 'utf8')) as Record<string, number>;
+  return ['proxy', 'console', 'admin'].flatMap((name) => [`--${name}-port`, String(ports[name])]);
+}
+
+async function isReady(admin: string): Promise<boolean> {
+  const answer = await fetch(`${admin}/readyz`).catch(() => null);
+  await answer?.arrayBuffer();
+  return answer?.status === 200;
+}
+
+/**
+ * Removes an installation's folder, and what it keeps elsewhere as root. Its processes must have ended. HOC_TEST_KEEP=1
+ * keeps it, to look at its logs.
+ */
 export function removeData(data: string): void {
+  if (process.env.HOC_TEST_KEEP === '1') {
+    console.error(`kept ${data}`);
+    return;
+  }
   const { postgres } = JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')) as { postgres: string | null };
   if (postgres !== null) rmSync(dirname(postgres), { recursive: true, force: true });
   rmSync(data, { recursive: true, force: true });

@@ -6,6 +6,7 @@ import { createStartReport } from '../output/start-report.ts';
 interface StartFlags {
   config?: string;
   data: string;
+  proxies: number;
   proxyPort?: number;
   consolePort?: number;
   adminPort?: number;
@@ -19,7 +20,8 @@ Without --config, DIR/hoc.yaml is used; a first start writes it, with the built-
 Examples:
   $ hoc start
   $ hoc start --config hoc.yaml --data /srv/hoc
-  $ hoc start --config hoc.yaml --data /srv/hoc --proxy-port 8080 --json`;
+  $ hoc start --config hoc.yaml --data /srv/hoc --proxy-port 8080 --json
+  $ hoc start --proxies 4      # four ports for a load balancer; one set of limits over all`;
 
 /** Adds `hoc start`: everything on one machine, until it is stopped. */
 export function addStart(program: Command, env: NodeJS.ProcessEnv): void {
@@ -28,7 +30,8 @@ export function addStart(program: Command, env: NodeJS.ProcessEnv): void {
     .description('Run all of HOC on this machine, with its engines.')
     .option('-c, --config <file>', 'configuration file, applied at every start')
     .option('-d, --data <dir>', 'data folder, made when it is missing', defaultData)
-    .option('--proxy-port <port>', 'port of the proxy (7080 when free)', parsePort)
+    .option('--proxies <n>', 'proxies side by side, each with its spool and shipper', parseProxies, 1)
+    .option('--proxy-port <port>', 'port of the first proxy (7080 when free)', parsePort)
     .option('--console-port <port>', 'port of the console and API (7081 when free)', parsePort)
     .option('--admin-port <port>', 'port of metrics and health (7082 when free)', parsePort)
     .addHelpText('after', help)
@@ -43,6 +46,7 @@ export function addStart(program: Command, env: NodeJS.ProcessEnv): void {
       await runStart({
         data: flags.data,
         config: flags.config ?? null,
+        proxies: flags.proxies,
         proxyPort: flags.proxyPort ?? null,
         consolePort: flags.consolePort ?? null,
         adminPort: flags.adminPort ?? null,
@@ -50,6 +54,15 @@ export function addStart(program: Command, env: NodeJS.ProcessEnv): void {
         report: createStartReport(flags.json === true),
       });
     });
+}
+
+const mostProxies = 64;
+
+function parseProxies(text: string): number {
+  const count = Number(text);
+  if (!/^\d{1,2}$/.test(text) || count < 1 || count > mostProxies)
+    throw new InvalidArgumentError(`Expected 1 to ${mostProxies} proxies.`);
+  return count;
 }
 
 /** A TCP port; 0 means any free one. */

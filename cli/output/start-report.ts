@@ -9,10 +9,10 @@ export function createStartReport(json: boolean): StartReport {
   };
   return {
     ready(info) {
-      const { pid, proxy, console: consoleUrl, admin } = info;
+      const { pid, proxy, proxies, console: consoleUrl, admin } = info;
       if (!json) return void process.stdout.write(formatReady(info));
       if (info.firstKey !== null) say(`First key, shown once: ${info.firstKey}\n`);
-      process.stdout.write(`${JSON.stringify({ ready: true, pid, proxy, console: consoleUrl, admin })}\n`);
+      process.stdout.write(`${JSON.stringify({ ready: true, pid, proxy, proxies, console: consoleUrl, admin })}\n`);
     },
     note: (text) => say(`hoc: ${neutraliseTerminal(text)}\n`),
     alarm(message, findings) {
@@ -29,6 +29,7 @@ function formatReady(info: StartInfo): string {
     `  HOC is ready (${seconds}).`,
     '',
     `  proxy     ${info.proxy}    point your SDK's base URL here`,
+    ...info.proxies.slice(1).map((proxy) => `            ${proxy}`),
     `  console   ${info.console}`,
     `  metrics   ${info.admin}/metrics`,
     `  data      ${info.folder}`,

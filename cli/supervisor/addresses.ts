@@ -3,6 +3,9 @@ import { readJson, writeJson } from './folder.ts';
 import { choosePort, type Listen, parseListen } from './ports.ts';
 
 export interface PublicPorts {
+  /** How many proxies run side by side, each with its own spool and shipper. */
+  proxies: number;
+  /** Of the first proxy; the others take the ports they had last, or free ones. */
   proxyPort: number | null;
   consolePort: number | null;
   adminPort: number | null;
@@ -11,6 +14,8 @@ export interface PublicPorts {
 /** Where everything of this installation listens. */
 export interface Addresses {
   proxy: Listen;
+  /** The second proxy and those after it. */
+  moreProxies: readonly Listen[];
   console: Listen;
   admin: Listen;
   simulator: Listen;
@@ -20,7 +25,7 @@ export interface Addresses {
   queue: Listen;
 }
 
-type Name = keyof Addresses;
+type Name = Exclude<keyof Addresses, 'moreProxies'>;
 
 const standardPorts: Partial<Record<Name, number>> = { proxy: 7080, console: 7081, admin: 7082, simulator: 7083 };
 const loopback = '127.0.0.1';
@@ -32,19 +37,21 @@ const loopback = '127.0.0.1';
  */
 export async function chooseAddresses(folder: string, asked: PublicPorts, env: NodeJS.ProcessEnv): Promise<Addresses> {
   const file = join(folder, 'ports.json');
-  const last = readJson<Partial<Record<Name, number>>>(file) ?? {};
+  const last = readJson<Record<string, number>>(file) ?? {};
   const taken = new Set<number>();
-  const choose = async (name: Name, host: string, port: number | null): Promise<Listen> => {
-    const wish = { name, host, asked: port, last: last[name] ?? null, standard: standardPorts[name] ?? null };
-    const chosen = await choosePort(wish, taken);
+  const ports: Record<string, number> = {};
+  const choose = async (name: Name | `proxy-${number}`, host: string, port: number | null): Promise<Listen> => {
+    const standard = name in standardPorts ? (standardPorts[name as Name] ?? null) : null;
+    const chosen = await choosePort({ name, host, asked: port, last: last[name] ?? null, standard }, taken);
     taken.add(chosen);
+    ports[name] = chosen;
     return { host, port: chosen };
   };
   const open = (name: Name, variable: string, port: number | null): Promise<Listen> => {
     const given = env[variable] === undefined ? null : parseListen(env[variable], variable);
     return choose(name, given?.host ?? loopback, port ?? given?.port ?? null);
   };
-  const addresses: Addresses = {
+  const addresses: Omit<Addresses, 'moreProxies'> = {
     proxy: await open('proxy', 'HOC_PROXY_LISTEN', asked.proxyPort),
     console: await open('console', 'HOC_CONSOLE_LISTEN', asked.consolePort),
     admin: await open('admin', 'HOC_ADMIN_LISTEN', asked.adminPort),
@@ -54,6 +61,10 @@ export async function chooseAddresses(folder: string, asked: PublicPorts, env: N
     redis: await choose('redis', loopback, null),
     queue: await choose('queue', loopback, null),
   };
-  writeJson(file, Object.fromEntries(Object.entries(addresses).map(([name, listen]) => [name, listen.port])));
-  return addresses;
+  const moreProxies: Listen[] = [];
+  for (let nth = 2; nth <= asked.proxies; nth += 1) {
+    moreProxies.push(await choose(`proxy-${nth}`, addresses.proxy.host, null));
+  }
+  writeJson(file, { ...last, ...ports });
+  return { ...addresses, moreProxies };
 }

@@ -56,6 +56,12 @@ function readText(file: string): string | HocError {
   }
 }
 
+/** Whether the file still is as it was read: a refusal is about nothing else. */
+export function isAsRead({ file, text }: GivenConfiguration): boolean {
+  const now = readText(file);
+  return typeof text === 'string' ? now === text : typeof now !== 'string';
+}
+
 /** What came of applying the file: the manifest's sequence, or the refusal while an earlier configuration stays in force. */
 export type Applied = { kind: 'applied'; sequence: number | null } | { kind: 'last-good'; refusal: HocError };
 

@@ -28,8 +28,8 @@ export interface Fleet {
   start(spec: ChildSpec): Promise<Listening>;
   /** Runs a child of ours once to its end; it loads at once and runs when `release` resolves. Throws HocError `engine_unavailable` with its last lines when it fails. */
   runOnce(name: string, command: ChildCommand, release: Promise<unknown>): Promise<void>;
-  /** Ends the children group by group; those that no group names end last. */
-  stop(groups: readonly (readonly string[])[]): Promise<void>;
+  /** Ends the children kind by kind (`proxy` is also `proxy-2`); those of no kind named end last. */
+  stop(kinds: readonly string[]): Promise<void>;
   /** Ends all at once. */
   force(): void;
 }
@@ -68,10 +68,10 @@ export function createFleet(context: FleetContext): Fleet {
       refuseWhenClosing();
       await runOnce(context, { name, command, passing, release });
     },
-    async stop(groups) {
+    async stop(kinds) {
       closing = true;
       for (const child of passing) child.kill('SIGTERM');
-      for (const group of groups) await stopNamed((name) => group.includes(name));
+      for (const kind of kinds) await stopNamed((name) => name === kind || name.startsWith(`${kind}-`));
       await stopNamed(() => true);
     },
     force() {

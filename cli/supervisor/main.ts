@@ -10,7 +10,7 @@ import { rotateLogs } from './log-files.ts';
 import { inheritedEnv } from './node-processes.ts';
 import { isPortFree, type Listen, localUrl, waitUntilFree } from './ports.ts';
 import { describeProcesses, describeSimulator, type Processes } from './processes.ts';
-import { waitForProxy } from './proxy-readiness.ts';
+import { waitForProxies } from './proxy-readiness.ts';
 import { saveRunFile } from './run-file.ts';
 import { makeToken, markFirstKeyShown, openSecrets, type Secrets } from './secrets.ts';
 import { listenForStop, type StopRequest } from './stop-request.ts';
@@ -25,6 +25,8 @@ export interface StartReport {
 export interface StartInfo {
   pid: number;
   proxy: string;
+  /** All proxies, the first too. */
+  proxies: readonly string[];
   console: string;
   admin: string;
   folder: string;
@@ -71,7 +73,7 @@ async function superviseAll(session: Session): Promise<void> {
   if (ended.length > 0) options.report.note(`Ended what an earlier start left running: ${ended.join(', ')}.`);
   rotateLogs(join(folder.path, 'logs'));
   const addresses = await chooseAddresses(folder.path, options, options.env);
-  const alarms: Alarm[] = [];
+  const alarms: RaisedAlarm[] = [];
   let started = false;
   const fleet = createFleet({
     logs: join(folder.path, 'logs'),
@@ -83,7 +85,7 @@ async function superviseAll(session: Session): Promise<void> {
   const admin = await serveAdmin(addresses.admin, {
     children: fleet.children,
     started: () => started,
-    alarms: () => alarms,
+    alarms: () => alarms.filter((alarm) => alarm.stands()).map(({ message, findings }) => ({ message, findings })),
   });
   const starting = startEverything(session, { addresses, fleet, alarms }).then((announce) => {
     started = true;
@@ -97,22 +99,28 @@ async function superviseAll(session: Session): Promise<void> {
     if (reason.kind === 'fatal') throw new HocError({ code: 'engine_unavailable', publicMessage: reason.cause });
   } finally {
     // The proxy lets its streams end, the shipper empties the spool, then nobody needs the rest.
-    await fleet.stop([['proxy'], ['shipper'], ['control'], ['simulator']]);
+    await fleet.stop(['proxy', 'shipper', 'control', 'simulator']);
     // Whatever an unfinished start ran into by now is a consequence of the stop.
     await starting.catch(() => undefined);
     await new Promise((resolve) => {
       admin.close(resolve);
       admin.closeAllConnections();
     });
-    const busy = await waitUntilFree([addresses.proxy, addresses.console, addresses.admin], 10_000);
+    const { proxy, moreProxies, console: console_, admin: admin_ } = addresses;
+    const busy = await waitUntilFree([proxy, ...moreProxies, console_, admin_], 10_000);
     for (const listen of busy) options.report.note(`Port ${listen.port} is still in use by something else.`);
   }
+}
+
+/** An alarm about a file stands for as long as the file is what was refused. */
+interface RaisedAlarm extends Alarm {
+  stands(): boolean;
 }
 
 interface Parts {
   addresses: Addresses;
   fleet: Fleet;
-  alarms: Alarm[];
+  alarms: RaisedAlarm[];
 }
 
 /** Starts everything and returns what announces it to whoever started us. */
@@ -123,7 +131,7 @@ async function startEverything(session: Session, parts: Parts): Promise<() => vo
   const engineEnv = inheritedEnv(options.env, []);
   const engines = startEngines({ folder: folder.path, fleet, addresses, secrets, env: engineEnv, given: options.env });
   // Loaded while the engines start: the contract's schemas take a quarter of a second.
-  const { openConfiguration, putInForce } = await import('./configuration.ts');
+  const { isAsRead, openConfiguration, putInForce } = await import('./configuration.ts');
   const { firstKey, nodeToken } = secrets;
   const configuration = openConfiguration({
     ...options,
@@ -143,9 +151,10 @@ async function startEverything(session: Session, parts: Parts): Promise<() => vo
   const applied = await putInForce({ consoleUrl, bootstrapToken, nodeToken, configuration }).catch((error: unknown) => {
     throw explainFirst(error, folder.path);
   });
-  if (applied.kind === 'last-good') raiseAlarm(session, parts, applied.refusal);
+  if (applied.kind === 'last-good')
+    raiseAlarm(session, parts, { refusal: applied.refusal, stands: () => isAsRead(configuration) });
   const sequence = applied.kind === 'applied' ? applied.sequence : null;
-  await Promise.all([simulated, waitForProxy(fleet, sequence, session.stop.isRequested)]);
+  await Promise.all([simulated, waitForProxies(fleet, sequence, session.stop.isRequested)]);
   saveRunFile(folder.path, { addresses, engines, secrets });
   return () => announce(session, parts, secrets);
 }
@@ -155,6 +164,7 @@ function announce({ options, folder, startedAt }: Session, { addresses }: Parts,
   options.report.ready({
     pid: process.pid,
     proxy: localUrl(addresses.proxy),
+    proxies: [addresses.proxy, ...addresses.moreProxies].map(localUrl),
     console: localUrl(addresses.console),
     admin: localUrl(addresses.admin),
     folder: folder.path,
@@ -181,13 +191,18 @@ async function startProcesses(fleet: Fleet, engines: Engines, processes: Process
   const migrated = fleet.runOnce('migrate', processes.migrate, engines.stores);
   const prepared = Promise.all([migrated, engines.all]);
   const control = fleet.start(processes.control(prepared));
-  const proxy = engines.redis.then(() => fleet.start(processes.proxy));
-  await Promise.all([prepared, control, proxy, fleet.start(processes.shipper(prepared))]);
+  const proxies = engines.redis.then(() => Promise.all(processes.proxies.map((proxy) => fleet.start(proxy))));
+  const shippers = processes.shippers(prepared).map((shipper) => fleet.start(shipper));
+  await Promise.all([prepared, control, proxies, ...shippers]);
 }
 
-function raiseAlarm({ options }: Session, { alarms }: Parts, refusal: HocError): void {
+function raiseAlarm(
+  { options }: Session,
+  { alarms }: Parts,
+  { refusal, stands }: { refusal: HocError; stands: () => boolean },
+): void {
   const message = `The configuration was not applied; the last good one stays in force. ${refusal.publicMessage}`;
-  alarms.push({ message, findings: refusal.findings });
+  alarms.push({ message, findings: refusal.findings, stands });
   options.report.alarm(message, refusal.findings);
 }
 

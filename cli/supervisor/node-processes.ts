@@ -37,13 +37,15 @@ export function nodeCommand(name: NodeProcess, env: Readonly<Record<string, stri
 /** A long-running process of ours. `env` sees where it listened before, so that a restart comes back to the same place. */
 export function nodeSpec(input: {
   name: NodeProcess;
+  /** From 0: of several such processes the second is called `<name>-2`. Default 0. */
+  nth?: number;
   env(last: Listening | null): Readonly<Record<string, string>>;
   stopTimeoutMs: number;
   release?: Promise<unknown>;
 }): ChildSpec {
-  const { name, release } = input;
+  const { name, nth = 0, release } = input;
   return {
-    name,
+    name: nth === 0 ? name : `${name}-${nth + 1}`,
     command: (last) => nodeCommand(name, input.env(last), release !== undefined),
     ...(release === undefined ? {} : { release }),
     ready: 'line',

@@ -8,7 +8,7 @@ import { chooseAddresses } from './addresses.ts';
 import { choosePort, findFreePort, isPortFree, localUrl, parseListen, waitUntilFree } from './ports.ts';
 
 const host = '127.0.0.1';
-const nothing = { proxyPort: null, consolePort: null, adminPort: null };
+const nothing = { proxies: 1, proxyPort: null, consolePort: null, adminPort: null };
 
 async function occupy(port = 0): Promise<{ port: number; close(): void }> {
   const server = createServer().listen(port, host);
@@ -40,11 +40,14 @@ t.test('a port that was asked for is binding: in use, it is named in the error',
 t.test('all addresses differ and come back on the next start', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hoc-ports-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const ports = { proxyPort: 0, consolePort: 0, adminPort: 0 };
+  const ports = { proxies: 3, proxyPort: 0, consolePort: 0, adminPort: 0 };
   const first = await chooseAddresses(folder, ports, {});
-  const numbers = Object.values(first).map((listen) => listen.port);
+  const numbers = Object.values(first)
+    .flat()
+    .map((listen) => listen.port);
+  t.equal(first.moreProxies.length, 2);
   t.equal(new Set(numbers).size, numbers.length);
-  t.same(await chooseAddresses(folder, nothing, {}), first);
+  t.same(await chooseAddresses(folder, { ...nothing, proxies: 3 }, {}), first);
   const moved = await occupy(first.proxy.port);
   t.not((await chooseAddresses(folder, nothing, {})).proxy.port, moved.port);
 });
@@ -58,7 +61,7 @@ t.test('HOC_PROXY_LISTEN sets host and port, and a flag wins over its port', asy
     host: '0.0.0.0',
     port: one,
   });
-  t.same((await chooseAddresses(folder, { proxyPort: two, consolePort: 0, adminPort: 0 }, env)).proxy, {
+  t.same((await chooseAddresses(folder, { proxies: 1, proxyPort: two, consolePort: 0, adminPort: 0 }, env)).proxy, {
     host: '0.0.0.0',
     port: two,
   });

@@ -1,12 +1,11 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Addresses } from './addresses.ts';
-import type { ChildCommand, ChildSpec } from './child.ts';
+import type { ChildCommand, ChildSpec, Listening } from './child.ts';
 import type { EngineUrls } from './engines.ts';
 import { adminListen, nodeCommand, nodeSpec } from './node-processes.ts';
 import { type Listen, localUrl } from './ports.ts';
 import { type Secrets, snapshotPublicKey } from './secrets.ts';
-
-export const proxyId = 'proxy-1';
 
 /** Longest time the proxy gets for the streams that are open when it is asked to end. */
 const drainMs = 600_000;
@@ -23,17 +22,19 @@ export interface ProcessSettings {
 
 export interface Processes {
   migrate: ChildCommand;
-  proxy: ChildSpec;
-  /** These two load at once and run when their stores are migrated. */
+  /** Named `proxy`, `proxy-2` and so on. */
+  proxies: readonly ChildSpec[];
+  /** Control and the shippers load at once and run when their stores are migrated. */
   control(release: Promise<unknown>): ChildSpec;
-  shipper(release: Promise<unknown>): ChildSpec;
+  /** One for each proxy and for each spool that an earlier start with more proxies left, named `shipper`, `shipper-2` and so on. */
+  shippers(release: Promise<unknown>): ChildSpec[];
 }
 
 /** Our own processes with their environment: each gets the secrets it needs and no others. */
 export function describeProcesses(settings: ProcessSettings): Processes {
   const { folder, addresses, urls, secrets, bootstrapToken, inherited } = settings;
   const consoleUrl = localUrl(addresses.console);
-  const base = { ...inherited, HOC_DATA: folder, HOC_PROXY_ID: proxyId, HOC_CONTROL_URL: consoleUrl };
+  const base = { ...inherited, HOC_DATA: folder, HOC_CONTROL_URL: consoleUrl };
   const control = {
     ...base,
     ...urls,
@@ -49,7 +50,6 @@ export function describeProcesses(settings: ProcessSettings): Processes {
   const proxy = {
     ...base,
     REDIS_URL: urls.REDIS_URL,
-    HOC_PROXY_LISTEN: listenText(addresses.proxy),
     HOC_NODE_TOKEN: secrets.nodeToken,
     HOC_KEY_HASH_SECRET: secrets.keyHashSecret,
     HOC_SNAPSHOT_PUBLIC_KEY: snapshotPublicKey(secrets),
@@ -60,9 +60,14 @@ export function describeProcesses(settings: ProcessSettings): Processes {
     REDIS_URL: urls.REDIS_URL,
     HOC_NODE_TOKEN: secrets.nodeToken,
   };
+  const proxies = [addresses.proxy, ...addresses.moreProxies];
   return {
     migrate: nodeCommand('migrate', { ...base, ...urls }, true),
-    proxy: nodeSpec({ name: 'proxy', env: (last) => ({ ...proxy, ...adminListen(last) }), stopTimeoutMs: drainMs }),
+    proxies: proxies.map((listen, index) => {
+      const own = { ...proxy, HOC_PROXY_ID: proxyId(index), HOC_PROXY_LISTEN: listenText(listen) };
+      const env = (last: Listening | null) => ({ ...own, ...adminListen(last) });
+      return nodeSpec({ name: 'proxy', nth: index, env, stopTimeoutMs: drainMs });
+    }),
     control: (release) =>
       nodeSpec({
         name: 'control',
@@ -70,14 +75,25 @@ export function describeProcesses(settings: ProcessSettings): Processes {
         stopTimeoutMs: 30_000,
         release,
       }),
-    shipper: (release) =>
-      nodeSpec({
-        name: 'shipper',
-        env: (last) => ({ ...shipper, ...adminListen(last) }),
-        stopTimeoutMs: 60_000,
-        release,
+    shippers: (release) =>
+      Array.from({ length: Math.max(proxies.length, countSpools(folder)) }, (_, index) => {
+        const own = { ...shipper, HOC_PROXY_ID: proxyId(index) };
+        const env = (last: Listening | null) => ({ ...own, ...adminListen(last) });
+        return nodeSpec({ name: 'shipper', nth: index, env, stopTimeoutMs: 60_000, release });
       }),
   };
+}
+
+/** The highest number of a proxy that has a spool here. */
+function countSpools(folder: string): number {
+  const spool = join(folder, 'spool');
+  const names = existsSync(spool) ? readdirSync(spool) : [];
+  return Math.max(0, ...names.map((name) => Number(/^proxy-(\d{1,2})$/.exec(name)?.[1] ?? 0)));
+}
+
+/** Names a proxy in records and in its spool's folder. */
+function proxyId(index: number): string {
+  return `proxy-${index + 1}`;
 }
 
 /** The built-in simulator; its ledger of what it charged lies in the data folder. */

@@ -5,22 +5,22 @@ import type { Fleet } from './fleet.ts';
 const patienceMs = 60_000;
 
 /**
- * Waits until the proxy decides with the manifest of this sequence (null: with any), so that a key which was just applied
- * works at once. Throws HocError `not_ready` when it does not get there within a minute.
+ * Waits until every proxy decides with the manifest of this sequence (null: with any), so that a key which was just applied
+ * works at once. Throws HocError `not_ready` when one does not get there within a minute.
  */
-export async function waitForProxy(fleet: Fleet, sequence: number | null, isStopping: () => boolean): Promise<void> {
+export async function waitForProxies(fleet: Fleet, sequence: number | null, isStopping: () => boolean): Promise<void> {
   const deadline = Date.now() + patienceMs;
+  const isCurrent = async (admin: string | undefined): Promise<boolean> =>
+    admin !== undefined && (await isReady(admin)) && (sequence === null || (await sequenceOf(admin)) >= sequence);
   for (;;) {
-    const admin = fleet
-      .children()
-      .find((child) => child.spec.name === 'proxy')
-      ?.listening()?.admin;
-    if (admin !== undefined && (await isReady(admin)) && (sequence === null || (await sequenceOf(admin)) >= sequence))
-      return;
+    const proxies = fleet.children().filter((child) => child.spec.name.startsWith('proxy'));
+    const current = await Promise.all(proxies.map((child) => isCurrent(child.listening()?.admin)));
+    if (current.length > 0 && !current.includes(false)) return;
     if (Date.now() > deadline || isStopping()) {
+      const late = proxies[current.indexOf(false)]?.spec.name ?? 'proxy';
       throw new HocError({
         code: 'not_ready',
-        publicMessage: 'The proxy did not take the configuration within a minute; see proxy.log.',
+        publicMessage: `${late} did not take the configuration within a minute; see ${late}.log.`,
       });
     }
     await delay(20);

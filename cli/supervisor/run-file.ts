@@ -9,6 +9,8 @@ import type { Secrets } from './secrets.ts';
 /** More than the contract's RunJson: for `hoc doctor`, tests and backups. The engines' URLs hold passwords: mode 0600. */
 export interface RunFile extends RunJson {
   pid: number;
+  /** All proxies, the first too. */
+  proxies: readonly string[];
   engines: EngineUrls;
   /** Where PostgreSQL's data lie; null when DATABASE_URL was given. */
   postgres: string | null;
@@ -19,6 +21,7 @@ export function saveRunFile(folder: string, input: { addresses: Addresses; engin
   const { addresses, engines, secrets } = input;
   const content: RunFile = {
     proxy: localUrl(addresses.proxy),
+    proxies: [addresses.proxy, ...addresses.moreProxies].map(localUrl),
     console: localUrl(addresses.console),
     admin: localUrl(addresses.admin),
     token: secrets.serviceToken,

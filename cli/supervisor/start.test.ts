@@ -21,7 +21,9 @@ t.test('from an empty folder to a governed run, through a crash and a kill -9, t
   const first = scratch.start();
   const said = await first.ready;
   const file = scratch.runFile();
-  t.same(said, { ready: true, pid: first.process.pid, proxy: file.proxy, console: file.console, admin: file.admin });
+  const { proxy: proxyUrl, console: consoleUrl, admin } = file;
+  const ready = { ready: true, pid: first.process.pid, proxy: proxyUrl, proxies: [proxyUrl] };
+  t.same(said, { ...ready, console: consoleUrl, admin });
   for (const name of ['run.json', 'secrets.json', 'hoc.yaml', 'children.json']) {
     t.equal(statSync(join(scratch.data, name)).mode & 0o777, 0o600, name);
   }

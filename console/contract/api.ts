@@ -138,6 +138,17 @@ export interface ShownRun extends RunRow {
   }[];
 }
 
+export const acceptGapSchema = Type.Object({ proxy: Type.String({ minLength: 1, maxLength: 200 }) }, strict);
+
+/** What going on without a spool came to. */
+export interface AcceptedGap {
+  proxy: string;
+  /** Tenants whose rebuild of counters does not wait for it any more. */
+  tenants: readonly string[];
+  /** Whether the spool is taken for gone, and known again only when it reports. */
+  forgotten: boolean;
+}
+
 /** One finding of `hoc doctor`. */
 export interface DoctorFinding {
   check: string;

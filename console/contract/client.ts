@@ -7,6 +7,7 @@ import {
 } from '../../storage/schema/errors.ts';
 import type { RunRow } from '../../storage/schema/run.ts';
 import type {
+  AcceptedGap,
   ApplyRequest,
   ApplyResult,
   CreatedKey,
@@ -65,6 +66,11 @@ export class ControlClient {
   /** Revokes a key by its public id; revoking it again changes nothing. */
   revokeKey(id: string): Promise<KeySummary> {
     return this.#json({ method: 'POST', path: `/api/v1/keys/${encodeURIComponent(id)}/revoke` });
+  }
+
+  /** Lets rebuilds of counters go on without the records of a proxy's spool. Throws `not_found`, or `conflict`. */
+  acceptGap(proxy: string): Promise<AcceptedGap> {
+    return this.#json({ method: 'POST', path: '/api/v1/limits/accept-gap', body: { proxy } });
   }
 
   /** A page of runs, newest first. */

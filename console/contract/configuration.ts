@@ -1,70 +1,16 @@
 import { type Static, type TSchema, Type } from 'typebox';
+import { limit, unbounded, unpriced, whenRedisIsDown } from './configuration-limit.ts';
+import { actor, identifier, instant, keyName, scope, shortText, slug, strict } from './configuration-parts.ts';
+import { priceList } from './configuration-prices.ts';
 
 /**
  * The configuration file. This schema is the only statement of its shape: the published JSON Schema, the validation of
  * `hoc apply` and the types of the code all come from it. A `description` says what is expected, as a finding repeats it.
  */
-const strict = { additionalProperties: false } as const;
-
-const slug = Type.String({
-  pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
-  description: 'a slug: lower-case letters, digits and hyphens, at most 63, starting with a letter or digit',
-});
-
-const identifier = Type.String({
-  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$',
-  description: 'an id: letters, digits, dots, hyphens and underscores, at most 63, starting with a letter or digit',
-});
-
-const keyName = Type.String({
-  pattern: '^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,98}$',
-  description: 'a name: letters, digits, spaces and . _ @ -, at most 99, starting with a letter or digit',
-});
-
 const environmentName = Type.String({
   pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}$',
   description: 'the name of an environment variable',
 });
-
-const shortText = Type.String({ minLength: 1, maxLength: 500, description: 'a text of 1 to 500 characters' });
-
-const usd = Type.Union(
-  [Type.String({ pattern: '^[0-9]{1,7}([.][0-9]{1,9})?$' }), Type.Number({ minimum: 0, maximum: 9_000_000 })],
-  {
-    description: 'an amount of US dollars as a decimal with at most nine decimals, up to 9000000, e.g. "50" or "0.25"',
-  },
-);
-
-const refuseOrCeiling = Type.Union([Type.Literal('refuse'), Type.Object({ ceilingUsd: usd }, strict)], {
-  description: '`refuse`, or { ceilingUsd: "<US dollars>" }',
-});
-
-const whenRedisIsDown = Type.Union([Type.Literal('refuse'), Type.Literal('allow')], {
-  description: '`refuse` or `allow`',
-});
-
-const actor = Type.String({
-  pattern: '^(service:|system:|human:)?[^\\s:,][^\\s,]{0,199}$',
-  description: 'an actor such as `user-a` or `service:x`',
-});
-
-const scope = Type.Object(
-  {
-    subTenant: Type.Optional(slug),
-    key: Type.Optional(keyName),
-    actor: Type.Optional(actor),
-    provider: Type.Optional(slug),
-    model: Type.Optional(shortText),
-    route: Type.Optional(shortText),
-    tag: Type.Optional(
-      Type.String({
-        pattern: '^[^\\s=,]{1,64}(=[^,]{0,256})?$',
-        description: 'a tag as `name=value`, or `name` for any value',
-      }),
-    ),
-  },
-  { ...strict, description: 'an object that narrows by subTenant, key, actor, provider, model, route or tag' },
-);
 
 const subTenant = Type.Object({ slug, parent: Type.Optional(slug) }, strict);
 
@@ -125,13 +71,7 @@ const key = Type.Object(
     provider: Type.Optional(slug),
     subTenant: Type.Optional(slug),
     actor: Type.Optional(actor),
-    expires: Type.Optional(
-      Type.String({
-        pattern:
-          '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,3})?)?(Z|[+-][0-9]{2}:[0-9]{2}))?$',
-        description: 'an instant such as 2027-01-31 or 2027-01-31T12:00:00Z',
-      }),
-    ),
+    expires: Type.Optional(instant),
   },
   strict,
 );
@@ -181,54 +121,6 @@ const policy = Type.Object(
   strict,
 );
 
-const limit = Type.Object(
-  {
-    id: identifier,
-    kind: Type.Union(
-      [
-        Type.Literal('requests'),
-        Type.Literal('tokens'),
-        Type.Literal('concurrency'),
-        Type.Literal('money'),
-        Type.Literal('cap'),
-      ],
-      { description: '`requests`, `tokens`, `concurrency`, `money` or `cap`' },
-    ),
-    ceiling: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 9_000_000_000_000_000,
-        description: 'a whole number from 0 to 9000000000000000',
-      }),
-    ),
-    ceilingUsd: Type.Optional(usd),
-    window: Type.Optional(
-      Type.String({
-        pattern: '^[1-9][0-9]{0,3}(m|h|d|w|mo)$',
-        description: 'a window such as 1m, 5m, 1h, 1d, 1w or 1mo',
-      }),
-    ),
-    align: Type.Optional(
-      Type.Union([Type.Literal('calendar'), Type.Literal('rolling')], { description: '`calendar` or `rolling`' }),
-    ),
-    by: Type.Optional(
-      Type.Array(
-        Type.String({
-          pattern: '^(subTenant|key|actor|model|provider|tag:[^\\s=,]{1,64})$',
-          description: '`subTenant`, `key`, `actor`, `model`, `provider` or `tag:<name>`',
-        }),
-        { maxItems: 6, description: 'a list of dimensions' },
-      ),
-    ),
-    match: Type.Optional(scope),
-    near: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'a percentage from 1 to 100' })),
-    unbounded: Type.Optional(refuseOrCeiling),
-    unpriced: Type.Optional(refuseOrCeiling),
-    whenRedisIsDown: Type.Optional(whenRedisIsDown),
-  },
-  strict,
-);
-
 const listOf = <Item extends TSchema>(item: Item, maxItems: number) => Type.Optional(Type.Array(item, { maxItems }));
 
 const tenant = Type.Object(
@@ -243,13 +135,17 @@ const tenant = Type.Object(
     approvals: Type.Optional(
       Type.Union([Type.Literal('single'), Type.Literal('two-person')], { description: '`single` or `two-person`' }),
     ),
-    unbounded: Type.Optional(refuseOrCeiling),
-    unpriced: Type.Optional(refuseOrCeiling),
+    unbounded: Type.Optional(unbounded),
+    unpriced: Type.Optional(unpriced),
     whenRedisIsDown: Type.Optional(whenRedisIsDown),
+    maxOutputTokens: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 10_000_000, description: 'a whole number of tokens from 1 to 10000000' }),
+    ),
     providers: listOf(provider, 1_000),
     keys: listOf(key, 10_000),
     policies: listOf(policy, 10_000),
     limits: listOf(limit, 10_000),
+    prices: listOf(priceList, 1_000),
   },
   strict,
 );
@@ -290,7 +186,7 @@ export const configurationDefaults = {
   near: 80,
   unbounded: 'refuse',
   unpriced: 'refuse',
-  whenRedisIsDown: 'refuse',
+  counts: 'total',
 } as const;
 
 /** Fewest characters of a key's secret. */

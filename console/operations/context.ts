@@ -1,7 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import type { KeyHasher } from '../../policy/access/index.ts';
 import type {
+  ChargesPort,
   ControlStorePort,
+  CountersPort,
   EpochsPort,
   JobQueuePort,
   LiveProxiesPort,
@@ -11,6 +13,8 @@ import type {
   RunsPort,
   VaultPort,
 } from './ports.ts';
+import type { RetentionPort } from './retention/ports.ts';
+import type { RollupsPort } from './rollups/ports.ts';
 
 /** Everything an operation works with: drivers behind ports, the installation's keys, clock and randomness. */
 export interface ControlContext {
@@ -18,6 +22,10 @@ export interface ControlContext {
   vault: VaultPort;
   channel: ManifestChannelPort;
   epochs: EpochsPort;
+  counters: CountersPort;
+  charges: ChargesPort;
+  rollups: RollupsPort;
+  retention: RetentionPort;
   live: LiveProxiesPort;
   jobs: JobQueuePort;
   runs: RunsPort;

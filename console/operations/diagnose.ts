@@ -1,8 +1,10 @@
 import { HocError } from '../../storage/schema/errors.ts';
 import type { DoctorFinding } from '../contract/api.ts';
 import type { ControlContext } from './context.ts';
-import { findInvalidCounters } from './snapshot/epochs.ts';
+import { examineCounters, examineSpools } from './counters/diagnose.ts';
+import { readCounterHealth } from './counters/health.ts';
 import { isSignedBy } from './snapshot/signature.ts';
+import { error, listSome, ok, type Verdict, warning } from './verdict.ts';
 
 /** Checks that need drivers which operations do not otherwise use; each throws where its engine does not answer. */
 export interface DiagnosisPort {
@@ -19,33 +21,20 @@ export interface DiagnosisPort {
   >;
 }
 
-type Verdict = Omit<DoctorFinding, 'check'>;
-
-const ok = (message: string): Verdict => ({ severity: 'ok', message });
-const error = (message: string): Verdict => ({ severity: 'error', message });
-const warning = (message: string): Verdict => ({ severity: 'warning', message });
-
-const shown = 10;
-
-function listSome(items: readonly string[]): string {
-  const rest = items.length - shown;
-  return items.slice(0, shown).join('; ') + (rest > 0 ? `; and ${rest} more` : '');
-}
-
 /** Runs one check; one that cannot be made is an error itself, with the reason as far as it may be shown. */
-async function examine(check: string, run: () => Promise<Verdict>): Promise<DoctorFinding> {
+async function examine(check: string, run: () => Promise<Verdict | readonly Verdict[]>): Promise<DoctorFinding[]> {
   try {
-    return { check, ...(await run()) };
+    return [await run()].flat().map((verdict) => ({ check, ...verdict }));
   } catch (failure) {
     // A client library's own words help nobody at night; the log has them.
     const reason = failure instanceof HocError ? failure.publicMessage : 'the engine does not answer';
-    return { check, severity: 'error', message: `Could not be checked: ${reason.slice(0, 200)}` };
+    return [{ check, severity: 'error', message: `Could not be checked: ${reason.slice(0, 200)}` }];
   }
 }
 
-/** Examines the installation: engines, migrations, manifest on every proxy, counters, records and logs. Never throws. */
+/** Examines the installation: engines, migrations, manifest on every proxy, counters, spools, records and logs. Never throws. */
 export async function diagnose(context: ControlContext, port: DiagnosisPort): Promise<DoctorFinding[]> {
-  return Promise.all([
+  const checks = await Promise.all([
     examine('postgres', async () => {
       await context.store.ping();
       return ok('PostgreSQL answers');
@@ -69,17 +58,14 @@ export async function diagnose(context: ControlContext, port: DiagnosisPort): Pr
         : error(`Not run yet, use hoc migrate: ${listSome(pending)}`);
     }),
     examine('manifest', () => examineManifest(context)),
-    examine('counters', async () => {
-      const invalid = await findInvalidCounters(context);
-      return invalid.length === 0
-        ? ok('All limit counters are valid')
-        : error(`Redis lost the counters of: ${listSome(invalid)}`);
-    }),
+    examine('counters', async () => examineCounters(context, await readCounterHealth(context))),
+    examine('spools', async () => examineSpools((await readCounterHealth(context)).spools, context.now())),
     examine('record sequences', async () => {
       const gaps = (await port.sequences()).flatMap(({ proxyId, proxyEpoch, gaps: missing }) =>
         missing.map(({ from, to }) => `${proxyId} epoch ${proxyEpoch}, ${from} to ${to}`),
       );
-      return gaps.length === 0 ? ok('No gap in any proxy’s sequence') : error(`Gaps: ${listSome(gaps)}`);
+      if (gaps.length === 0) return ok('No gap in any proxy’s sequence');
+      return error(`Records are missing, look for them in quarantine and backups of the spools: ${listSome(gaps)}`);
     }),
     examine('audit sequences', async () => {
       const holes = await context.store.transaction((tx) => tx.readAuditHoles());
@@ -87,6 +73,7 @@ export async function diagnose(context: ControlContext, port: DiagnosisPort): Pr
       return error(`Holes in the logs of: ${listSome(holes.map((hole) => hole.tenant || 'the platform'))}`);
     }),
   ]);
+  return checks.flat();
 }
 
 async function examineManifest(context: ControlContext): Promise<Verdict> {

@@ -3,6 +3,8 @@ import type {
   AuditEntryRow,
   AuditOpenValuesRow,
   BatchSealRow,
+  CounterMarkRow,
+  CounterRebuildRow,
   CredentialRow,
   DocumentRow,
   LimitRow,
@@ -13,16 +15,18 @@ import type {
   ProviderRow,
   ServiceTokenRow,
   SettingRow,
+  SpoolRow,
   SubTenantStateRow,
   TenantObjects,
   TenantRow,
 } from '../../storage/schema/control.ts';
 import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
-import type { LiveState } from '../../storage/schema/live.ts';
+import type { LiveState, SpoolReport } from '../../storage/schema/live.ts';
 import type { PayloadHead } from '../../storage/schema/record.ts';
+import type { CounterWindow, OpenReservation, Reading, RebuiltCounter } from '../../storage/schema/reservation.ts';
 import type { RunRow } from '../../storage/schema/run.ts';
 import type { TenantScope } from '../../storage/schema/scope.ts';
-import type { CredentialDocument, SealedCredentials } from '../../storage/schema/snapshot.ts';
+import type { CredentialDocument, LimitDimension, SealedCredentials } from '../../storage/schema/snapshot.ts';
 
 /**
  * What operations need of the drivers. `main.ts` joins them; the compiler checks that they fit.
@@ -33,6 +37,8 @@ interface Version {
   id: string;
   version: number;
 }
+
+type RebuildKey = Pick<CounterRebuildRow, 'tenant' | 'counter_epoch'>;
 
 /** Statements on control's state; each runs inside the transaction that it was got from. */
 export interface ControlTransaction {
@@ -78,6 +84,20 @@ export interface ControlTransaction {
   insertAuditEntries(entries: readonly AuditEntryRow[], open: readonly AuditOpenValuesRow[]): Promise<void>;
   readAuditHoles(): Promise<{ tenant: string; sequence: number; entries: number }[]>;
   insertBatchSeal(row: BatchSealRow): Promise<{ added: boolean; row: BatchSealRow }>;
+  readSpools(): Promise<SpoolRow[]>;
+  saveSpoolReport(row: { proxy_id: string; report: string; reported_at_ms: number }): Promise<void>;
+  saveLiveProxies(rows: readonly { proxy_id: string; live_at_ms: number; live_epoch: number }[]): Promise<void>;
+  deleteSpool(proxyId: string): Promise<void>;
+  readRebuilds(): Promise<CounterRebuildRow[]>;
+  saveRebuild(row: CounterRebuildRow): Promise<void>;
+  updateRebuild(
+    rebuild: RebuildKey,
+    set: Partial<Pick<CounterRebuildRow, 'state' | 'accepted' | 'waiting' | 'wait_recorded'>>,
+  ): Promise<boolean>;
+  deleteRebuild(rebuild: RebuildKey): Promise<boolean>;
+  saveMark(row: CounterMarkRow): Promise<void>;
+  readMarks(rebuild: RebuildKey): Promise<CounterMarkRow[]>;
+  takeLease(lease: { name: string; holder: string; ttlMs: number }): Promise<boolean>;
 }
 
 export interface ControlStorePort {
@@ -104,6 +124,63 @@ export interface EpochsPort {
   writeIfAbsent(tenant: string, epoch: string): Promise<void>;
   /** Null where there is none. */
   read(tenant: string): Promise<string | null>;
+}
+
+/** What tells a Redis that kept its data from one that may not have. */
+export interface ServerState {
+  /** Changes with every start of the server. */
+  runId: string;
+  /** Whether its settings allow it to evict keys. */
+  evicts: boolean;
+  /** Since it started. */
+  evictedKeys: number;
+  /** Whether what it was told survives its end; false where neither file nor log is written. */
+  persists: boolean;
+}
+
+/** The counters of limits in Redis. All reject where it does not answer. */
+export interface CountersPort {
+  server(): Promise<ServerState>;
+  /** The epoch that stands of a tenant, null for none, and how often each caller wrote. */
+  look(tenant: string): Promise<{ epoch: string | null; ticks: ReadonlyMap<string, number> }>;
+  /** From here on nothing counts under that epoch. */
+  invalidate(tenant: string, epoch: string): Promise<void>;
+  /** Replaces whatever stands of the tenant, and only then makes the epoch valid. */
+  restore(input: {
+    tenant: string;
+    epoch: string;
+    counters: readonly RebuiltCounter[];
+    open: readonly OpenReservation[];
+  }): Promise<void>;
+  read(tenant: string, items: readonly { key: string; window: CounterWindow }[]): Promise<readonly Reading[]>;
+}
+
+/** What recorded runs were charged. */
+export interface ChargesPort {
+  sum(scope: TenantScope, query: ChargesQuery): Promise<readonly ChargeSum[]>;
+}
+
+export interface ChargesQuery {
+  /** `bucketMs` null: one sum since `sinceMs`. */
+  limits: readonly { id: string; by: readonly LimitDimension[]; sinceMs: number; bucketMs: number | null }[];
+  /** Of these recorders, records after `lastSeq` do not count. */
+  cuts: readonly { proxyId: string; proxyEpoch: number; lastSeq: number }[];
+}
+
+/** The sum of one limit in one bucket for runs of the same dimensions; dimensions that do not split the limit are null. */
+export interface ChargeSum {
+  limitId: string;
+  /** Unix ms within the bucket. */
+  atMs: number;
+  subTenant: string | null;
+  keyId: string | null;
+  actorType: string | null;
+  actorId: string | null;
+  provider: string | null;
+  model: string | null;
+  tags: Readonly<Record<string, string>>;
+  /** In the limit's unit. */
+  settled: bigint;
 }
 
 /** What live proxies say of themselves. */
@@ -159,7 +236,18 @@ export interface MetricsPort {
   manifestIssued(sequence: number): void;
   applied(result: 'applied' | 'dry_run' | 'refused' | 'failed', durationMs: number): void;
   countersInvalid(tenants: number): void;
+  /** All tenants, and whether the counters of each are valid. */
+  countersSeen(tenants: readonly { tenant: string; valid: boolean }[]): void;
+  rebuildEnded(result: 'done' | 'failed'): void;
+  /** By proxy, how many rebuilds wait for its spool. */
+  rebuildsWait(proxies: ReadonlyMap<string, number>): void;
+  spoolsSeen(spools: readonly { report: SpoolReport; ageMs: number }[]): void;
+  /** By proxy, how many ranges of its sequence are missing. */
+  sequencesSeen(gaps: ReadonlyMap<string, number>): void;
+  redisSeen(server: { evicts: boolean; persists: boolean }): void;
   nodesEnrolled(count: number): void;
+  /** Everything that was stored by then (Unix ms, this process' clock) is in the rollups. */
+  rollupsFresh(atMs: number): void;
 }
 
 /** Where operations say what they did that no caller hears of. */

@@ -8,6 +8,7 @@ export type Permission =
   | 'configuration.apply'
   | 'keys.read'
   | 'keys.write'
+  | 'limits.write'
   | 'runs.read'
   | 'tenants.read'
   | 'installation.read'

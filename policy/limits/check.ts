@@ -2,16 +2,16 @@ import type { Finding } from '../../storage/schema/errors.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { LimitEntry } from '../../storage/schema/snapshot.ts';
 import { parseAmount } from './amount.ts';
+import { checkCeiling, checkOverrides } from './check-overrides.ts';
+import { checkId, type Mistake } from './mistake.ts';
+import { countsTokens, hasWindow, listUnits, statesUnit } from './unit.ts';
 import { parseWindow } from './window.ts';
 
-const idForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const enforcedKinds: readonly string[] = ['requests', 'money'];
 const dimensions: readonly string[] = ['subTenant', 'key', 'actor', 'model', 'provider'];
 const matchFields: readonly string[] = ['sub_tenant', 'key', 'actor', 'provider', 'model', 'route', 'tag'];
+/** Fields of `match` that people expect to take a pattern elsewhere. */
+const patternFields: readonly string[] = ['model', 'route'];
 const tagName = /^[^\s=,]{1,128}$/;
-
-/** One field of a limit and what is wrong with it. */
-type Mistake = readonly [field: string, message: string];
 
 /**
  * Names every mistake in a list of limits, with its place; an empty list means that `compileLimits` accepts it.
@@ -33,32 +33,34 @@ export function checkLimits(
 }
 
 function checkLimit(limit: LimitEntry): Mistake[] {
-  const mistakes: Mistake[] = [];
-  if (typeof limit.id !== 'string' || !idForm.test(limit.id)) {
-    mistakes.push(['id', 'expected 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first']);
+  const mistakes = checkId(limit.id, 'id');
+  if (listUnits(limit.kind).length === 0) {
+    mistakes.push(['kind', `"${limit.kind}": expected requests, tokens, concurrency, money or cap`]);
   }
-  if (!enforcedKinds.includes(limit.kind)) {
-    mistakes.push(['kind', `"${limit.kind}" is not enforced by this version: expected requests or money`]);
-  }
-  const ceiling = parseAmount(limit.ceiling);
-  if (ceiling === null || ceiling === 0n) {
-    const unit = limit.kind === 'money' ? ' (of nano-USD: $9,000,000)' : '';
-    mistakes.push(['ceiling', `"${limit.ceiling}" is no ceiling: expected a whole number from 1 to 9e15${unit}`]);
-  }
+  mistakes.push(...checkUnit(limit), ...checkCeiling(limit, limit.ceiling, 'ceiling'));
   mistakes.push(...checkWindow(limit), ...checkBy(limit), ...checkMatch(limit));
   if (!Number.isInteger(limit.near) || limit.near < 1 || limit.near > 100) {
     mistakes.push(['near', 'expected a whole percent from 1 to 100']);
   }
-  mistakes.push(...checkStated(limit, 'unbounded'), ...checkStated(limit, 'unpriced'));
-  if (limit.when_redis_is_down !== 'refuse' && limit.when_redis_is_down !== 'allow') {
-    mistakes.push(['when_redis_is_down', `"${limit.when_redis_is_down}": expected refuse or allow`]);
-  }
+  mistakes.push(...checkUnbounded(limit), ...checkUnpriced(limit), ...checkRedisDown(limit), ...checkOverrides(limit));
   return mistakes;
+}
+
+function checkUnit(limit: LimitEntry): Mistake[] {
+  const units = listUnits(limit.kind);
+  if (limit.unit === undefined && !statesUnit(limit.kind)) return [];
+  if (limit.unit !== undefined && (units.length === 0 || units.includes(limit.unit))) return [];
+  const expected = statesUnit(limit.kind) ? units.join(', ') : 'nothing';
+  return [['unit', `"${limit.unit}": expected ${expected} for kind ${limit.kind}`]];
 }
 
 function checkWindow(limit: LimitEntry): Mistake[] {
   if (limit.align !== 'calendar' && limit.align !== 'rolling') {
     return [['align', `"${limit.align}": expected calendar or rolling`]];
+  }
+  if (!hasWindow(limit.kind)) {
+    if (limit.window === '') return [];
+    return [['window', `kind ${limit.kind} counts over no window: expected none`]];
   }
   try {
     parseWindow(String(limit.window), limit.align);
@@ -87,14 +89,43 @@ function checkMatch(limit: LimitEntry): Mistake[] {
     if (field === 'tag' && !tagName.test(value.split('=', 1)[0] ?? '')) {
       return [['match.tag', `"${value}": expected name=value or name`]];
     }
+    if (patternFields.includes(field) && value.includes('*')) {
+      return [
+        [`match.${field}`, `"${value}" would match nothing: expected the exact ${field}, patterns are not known here`],
+      ];
+    }
     return [];
   });
 }
 
-function checkStated(limit: LimitEntry, field: 'unbounded' | 'unpriced'): Mistake[] {
-  const mode = limit[field];
-  if (mode === 'refuse') return [];
-  const stated = typeof mode === 'object' && mode !== null ? parseAmount(mode.ceiling_nano_usd) : null;
-  if (stated !== null && stated > 0n) return [];
-  return [[field, 'expected refuse, or a ceiling from $0.000000001 to $9,000,000']];
+function checkUnbounded(limit: LimitEntry): Mistake[] {
+  const { unbounded } = limit;
+  if (unbounded === 'refuse') return [];
+  const isObject = typeof unbounded === 'object' && unbounded !== null;
+  const [unit] = limit.unit === undefined ? listUnits(limit.kind) : [limit.unit];
+  if (unit !== undefined && countsTokens(unit)) {
+    if (isObject && 'ceiling_tokens' in unbounded && isStated(unbounded.ceiling_tokens)) return [];
+    return [['unbounded', 'expected refuse, or a ceiling from 1 to 9e15 tokens']];
+  }
+  if (isObject && 'ceiling_nano_usd' in unbounded && isStated(unbounded.ceiling_nano_usd)) return [];
+  return [['unbounded', 'expected refuse, or a ceiling from $0.000000001 to $9,000,000']];
+}
+
+function checkUnpriced({ unpriced }: LimitEntry): Mistake[] {
+  if (unpriced === 'refuse') return [];
+  if (typeof unpriced === 'object' && unpriced !== null && isStated(unpriced.ceiling_nano_usd)) return [];
+  return [['unpriced', 'expected refuse, or a ceiling from $0.000000001 to $9,000,000']];
+}
+
+function isStated(text: unknown): boolean {
+  const stated = parseAmount(text);
+  return stated !== null && stated > 0n;
+}
+
+function checkRedisDown({ kind, when_redis_is_down: mode }: LimitEntry): Mistake[] {
+  if (mode === 'refuse' || mode === 'allow') return [];
+  if (mode !== 'local') return [['when_redis_is_down', `"${mode}": expected refuse, allow or local`]];
+  if (kind === 'requests') return [];
+  const message = `"local" holds for kind requests only: a share of ${kind} cannot be counted on one proxy; expected refuse or allow`;
+  return [['when_redis_is_down', message]];
 }

@@ -1,8 +1,13 @@
+export { checkCaps, durationCapMs, outputRoom } from './caps.ts';
 export { checkLimits } from './check.ts';
-export { type CompiledLimit, compileLimits } from './compile.ts';
-export type { LimitFacts, RunAmounts } from './facts.ts';
-export { planReservation, type ReservationPlan, settleAmounts } from './plan.ts';
+export { type CompiledLimit, type CompiledOverride, compileLimits, windowOf } from './compile.ts';
+export type { LimitFacts, RunAmounts, RunProgress } from './facts.ts';
+export { createLocalShare, type LocalShare, type ShareRefusal } from './local-share.ts';
+export { computeMoneyReserved, planReservation, type ReservationPlan, raiseItems } from './plan.ts';
 export { computeProximity } from './proximity.ts';
-export { explainRefusal, formatUsd } from './refusal.ts';
+export { explainCut, explainRefusal, formatUsd } from './refusal.ts';
+export { chargeOfRefusal, chargesOf, type SettledOutcome, settleAmounts } from './settle.ts';
 export * as specification from './specification.ts';
-export { parseWindow } from './window.ts';
+export { computeSubTenantPaths } from './sub-tenant-path.ts';
+export { type SubjectFacts, subjectKey } from './subject.ts';
+export { findClose, findPosition, parseWindow } from './window.ts';

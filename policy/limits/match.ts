@@ -4,12 +4,13 @@ import type { LimitFacts } from './facts.ts';
 /**
  * Whether a limit's `match` covers a run: every named field must be equal.
  *
- * A key is named by its name or its public id; a tag by `name=value`, or `name` for any value; models compare without
- * regard to case, so that writing `GPT-4` passes no limit on `gpt-4`. A fact that the run lacks matches nothing.
+ * A sub-tenant covers itself and all below it. A key is named by its name or its public id; a tag by `name=value`, or
+ * `name` for any value; models compare without regard to case, so that writing `GPT-4` passes no limit on `gpt-4`. A fact
+ * that the run lacks matches nothing.
  */
 export function matchesScope(scope: Scope, run: LimitFacts): boolean {
   return (
-    equal(scope.sub_tenant, run.subTenant) &&
+    isWithin(scope.sub_tenant, run) &&
     (equal(scope.key, run.keyId) || equal(scope.key, run.keyName)) &&
     equal(scope.actor, run.actor) &&
     equal(scope.provider, run.provider) &&
@@ -17,6 +18,10 @@ export function matchesScope(scope: Scope, run: LimitFacts): boolean {
     equal(scope.route, run.route) &&
     hasTag(scope.tag, run.tags)
   );
+}
+
+function isWithin(wanted: string | undefined, run: LimitFacts): boolean {
+  return equal(wanted, run.subTenant) || (wanted !== undefined && run.subTenantPath.includes(wanted));
 }
 
 function equal(wanted: string | undefined, found: string | null): boolean {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { CounterWindow } from '../../storage/schema/reservation.ts';
+import type { CounterWindow, ReserveReply } from '../../storage/schema/reservation.ts';
 import { specification } from './index.ts';
 
 const { applyCall, expire, nothingReserved, read, reserve, settle } = specification;
@@ -14,6 +14,7 @@ const item = (window: CounterWindow, amount: bigint, ceiling = 100n, key = 'c:l:
   key,
   amount,
   ceiling,
+  near: (ceiling * 8n) / 10n,
   window,
 });
 const request = (runId: string, ...items: ReturnType<typeof item>[]) => ({ runId, expiresInMs: 1000, items });
@@ -65,6 +66,89 @@ t.test('the same request twice is one reservation, and a larger one tops it up o
   t.end();
 });
 
+const nearOf = ({ reply }: { reply: ReserveReply }) => reply.kind === 'granted' && reply.readings[0]?.near;
+
+t.test('a calendar window tells once that it is near, whatever is given back, and the next window tells anew', (t) => {
+  const told: unknown[] = [];
+  let state = nothingReserved;
+  const ask = (runId: string, amount: bigint, nowMs: number, ceiling = 100n) => {
+    const done = reserve(state, { ...request(runId, item(day, amount, ceiling)), expiresInMs: 1e12 }, nowMs);
+    state = done.state;
+    told.push(nearOf(done));
+  };
+  ask('a', 79n, noon);
+  ask('b', 1n, noon);
+  ask('c', 1n, noon);
+  state = settle(state, { runId: 'a', items: [] }, noon);
+  ask('d', 90n, noon);
+  ask('e', 60n, noon, 200n);
+  ask('f', 80n, noon + 86_400_000);
+  t.strictSame(told, [false, true, false, false, false, true]);
+  t.end();
+});
+
+t.test('a rolling window tells that it is near again only when a whole window has passed since', (t) => {
+  const told: unknown[] = [];
+  let state = nothingReserved;
+  for (let second = 0; second <= 130; second += 1) {
+    const done = reserve(
+      state,
+      { ...request(`${second}`, item(minute, 1n, 100n)), expiresInMs: 1e12 },
+      noon + second * 1000,
+    );
+    state = done.state;
+    // 60 or 61 runs stand in the window from the first minute on.
+    const near = reserve(
+      state,
+      { ...request('x', { ...item(minute, 0n), near: 60n }), expiresInMs: 1 },
+      noon + second * 1000,
+    );
+    if (nearOf(near)) told.push(second);
+    state = near.state;
+  }
+  t.strictSame(told, [59, 120]);
+  t.end();
+});
+
+t.test('concurrency tells that it is near again only when it had fallen below the mark', (t) => {
+  let state = nothingReserved;
+  const ask = (runId: string, near: bigint) => {
+    const done = reserve(state, { ...request(runId, { ...item(none, 1n, 10n), near }), expiresInMs: 1e12 }, noon);
+    state = done.state;
+    return nearOf(done);
+  };
+  const leave = (runId: string) => {
+    state = settle(state, { runId, items: [] }, noon);
+  };
+  t.strictSame([ask('a', 3n), ask('b', 3n), ask('c', 3n), ask('d', 3n)], [false, false, true, false]);
+  leave('a');
+  t.equal(ask('e', 3n), false, 'it stood at the mark');
+  for (const runId of ['b', 'c']) leave(runId);
+  t.equal(ask('f', 3n), true, 'it had fallen below');
+  t.equal(ask('g', 4n), false, 'a higher ceiling tells nothing anew');
+  t.equal(ask('h', 2n), false, 'nor does a lower one');
+  for (const runId of ['d', 'e', 'f', 'g', 'h']) leave(runId);
+  t.strictSame([ask('i', 2n), ask('j', 2n)], [false, true]);
+  t.end();
+});
+
+t.test('what a refused run would have brought to its mark is not near', (t) => {
+  const first = reserve(nothingReserved, request('a', item(day, 70n)), noon);
+  const refused = reserve(first.state, request('b', item(day, 40n)), noon);
+  t.match(refused.reply, { kind: 'refused', readings: [{ near: false }] });
+  t.equal(nearOf(reserve(refused.state, request('c', item(day, 10n)), noon)), true);
+  t.end();
+});
+
+t.test('the calls of each caller are counted', (t) => {
+  const call = (caller: string) => ({ caller, nowMs: noon, sweep: 0, settles: [], reserves: [] });
+  const first = applyCall(nothingReserved, call('a'));
+  const second = applyCall(first.state, call('b'));
+  const third = applyCall(second.state, call('a'));
+  t.strictSame([first.tick, second.tick, third.tick], [1, 1, 2]);
+  t.end();
+});
+
 t.test('no span of a rolling window ever holds more than the ceiling', (t) => {
   const tries = fc.array(fc.integer({ min: 0, max: 4000 }), { minLength: 20, maxLength: 120 });
   fc.assert(
@@ -109,7 +193,7 @@ t.test('what is used and reserved never passes the ceiling while costs stay with
         const settled = settles ? [{ runId, items: costs }] : [];
         const key = keyOf(window);
         const reserves = settles ? [] : [request(runId, item(window, amount, ceiling, key))];
-        const done = applyCall(state, { nowMs, sweep: 8, settles: settled, reserves });
+        const done = applyCall(state, { caller: 'p', nowMs, sweep: 8, settles: settled, reserves });
         state = done.state;
         if (done.replies[0]?.kind === 'granted') held.set(runId + key, amount);
         if (settles) for (const one of costs) held.delete(runId + one.key);

@@ -11,10 +11,11 @@ import type {
   SettleRequest,
 } from '../../storage/schema/reservation.ts';
 import { maxAmount } from './amount.ts';
+import { decideNear, type NearMark } from './specification-near.ts';
 import { findClose, findPosition, isOpen } from './window.ts';
 
 /** What one run holds of one counter: reserved while it is open, used once it is settled or expired. */
-interface Charge {
+export interface Charge {
   /** Null once the run is settled: the charge only counts on. */
   runId: string | null;
   key: string;
@@ -27,7 +28,7 @@ interface Charge {
   used: bigint;
 }
 
-interface OpenRun {
+export interface OpenRun {
   dueMs: number;
   /** Whether the reservation has expired and stands as used, to be replaced by a late settlement. */
   expired: boolean;
@@ -38,19 +39,31 @@ export interface LimitsState {
   /** The newest position that each counter has seen: a clock that goes back does not reopen a window. */
   newest: ReadonlyMap<string, number>;
   runs: ReadonlyMap<string, OpenRun>;
+  /** When each counter was last told to be near. */
+  marks: ReadonlyMap<string, NearMark>;
+  /** How many calls each caller has made. */
+  ticks: ReadonlyMap<string, number>;
 }
 
-interface Draft {
+/** A state under construction. */
+export interface Draft extends LimitsState {
   charges: Charge[];
   newest: Map<string, number>;
   runs: Map<string, OpenRun>;
+  marks: Map<string, NearMark>;
 }
 
 export type Reserve = Omit<ReserveRequest, 'tenant'>;
 export type Settle = Omit<SettleRequest, 'tenant'>;
 
 /** A tenant that has never reserved anything. */
-export const nothingReserved: LimitsState = { charges: [], newest: new Map(), runs: new Map() };
+export const nothingReserved: LimitsState = {
+  charges: [],
+  newest: new Map(),
+  runs: new Map(),
+  marks: new Map(),
+  ticks: new Map(),
+};
 
 /**
  * Reserves for one run, or refuses naming the first item that does not fit; then nothing is taken.
@@ -78,8 +91,10 @@ export function reserve(
     const { used, reserved } = total(draft, counter);
     return (held === undefined || delta > 0n) && used + reserved + delta > item.ceiling;
   });
-  const readings = () => request.items.map((item) => read(draft, item, nowMs));
-  if (refused >= 0) return { state: draft, reply: { kind: 'refused', refused, readings: readings() } };
+  if (refused >= 0) {
+    const readings = request.items.map((item) => read(draft, item, nowMs));
+    return { state: draft, reply: { kind: 'refused', refused, readings } };
+  }
   if (run?.expired) reopen(draft, request.runId, nowMs);
   for (const { item, counter, newest, held, delta } of wanted) {
     if (held !== undefined) {
@@ -91,7 +106,11 @@ export function reserve(
     draft.charges.push({ runId: request.runId, key, counter, window, position: newest, reserved: amount, used: 0n });
   }
   draft.runs.set(request.runId, { dueMs: nowMs + request.expiresInMs, expired: false });
-  return { state: draft, reply: { kind: 'granted', readings: readings() } };
+  const readings = wanted.map(({ item, counter, newest, delta }) => {
+    const near = tellNear(draft, { item, counter, position: newest, delta });
+    return { ...read(draft, item, nowMs), near };
+  });
+  return { state: draft, reply: { kind: 'granted', readings } };
 }
 
 /**
@@ -138,14 +157,17 @@ export function read(state: LimitsState, item: { key: string; window: CounterWin
   const open = state.charges.filter((one) => one.counter === counter && isOpen(window, one.position, newest));
   const oldest = window.align === 'rolling' ? Math.min(...open.map((one) => one.position)) : newest;
   const resets = findClose(window, oldest) - nowMs;
-  return { ...sum(open), resetsInMs: Number.isFinite(resets) ? resets : 0 };
+  return { ...sum(open), resetsInMs: Number.isFinite(resets) ? resets : 0, near: false };
 }
 
-/** One call of the script: it expires a bounded few, settles, and then reserves, each in the order given. */
+/**
+ * One call of the script: it expires a bounded few, settles, and then reserves, each in the order given. The answer counts
+ * the calls of its caller, so that a caller finds out when some of them were lost.
+ */
 export function applyCall(
   state: LimitsState,
-  call: { nowMs: number; sweep: number; settles: readonly Settle[]; reserves: readonly Reserve[] },
-): { state: LimitsState; replies: ReserveReply[] } {
+  call: { caller: string; nowMs: number; sweep: number; settles: readonly Settle[]; reserves: readonly Reserve[] },
+): { state: LimitsState; tick: number; replies: ReserveReply[] } {
   let next = expire(state, call.sweep, call.nowMs);
   for (const request of call.settles) next = settle(next, request, call.nowMs);
   const replies = call.reserves.map((request) => {
@@ -153,7 +175,8 @@ export function applyCall(
     next = done.state;
     return done.reply;
   });
-  return { state: next, replies };
+  const tick = (state.ticks.get(call.caller) ?? 0) + 1;
+  return { state: { ...next, ticks: new Map(next.ticks).set(call.caller, tick) }, tick, replies };
 }
 
 function copy(state: LimitsState): Draft {
@@ -161,10 +184,29 @@ function copy(state: LimitsState): Draft {
     charges: state.charges.map((charge) => ({ ...charge })),
     newest: new Map(state.newest),
     runs: new Map(state.runs),
+    marks: new Map(state.marks),
+    ticks: state.ticks,
   };
 }
 
-function nameWindow(key: string, window: CounterWindow): string {
+/** Whether this grant is the first to bring the counter to its near mark; the counter is marked then. */
+function tellNear(
+  draft: Draft,
+  grant: { item: { near: bigint; window: CounterWindow }; counter: string; position: number; delta: bigint },
+): boolean {
+  const { item, counter, position, delta } = grant;
+  const { used, reserved } = total(draft, counter);
+  const taken = used + reserved;
+  const known = draft.marks.get(counter) ?? null;
+  const { near, window } = item;
+  const { tell, mark } = decideNear(known, { near, window, position, before: taken - delta, taken });
+  if (mark === null) draft.marks.delete(counter);
+  else draft.marks.set(counter, mark);
+  return tell;
+}
+
+/** One key under two windows is two counters. */
+export function nameWindow(key: string, window: CounterWindow): string {
   return JSON.stringify([key, window]);
 }
 
@@ -189,12 +231,13 @@ function sum(charges: readonly Charge[]): { used: bigint; reserved: bigint } {
   };
 }
 
-function total(draft: Draft, counter: string): { used: bigint; reserved: bigint } {
+/** What counts in a counter where it stands now. */
+export function total(draft: Draft, counter: string): { used: bigint; reserved: bigint } {
   return sum(draft.charges.filter((charge) => charge.counter === counter && isCounting(draft, charge)));
 }
 
 /** How much of `amount` is counted as used: nothing where the window has passed, and never over 9e15 in all. */
-function chargeable(draft: Draft, charge: Charge, amount: bigint): bigint {
+export function chargeable(draft: Draft, charge: Charge, amount: bigint): bigint {
   if (charge.window.align === 'none' || !isCounting(draft, charge)) return 0n;
   const room = maxAmount - total(draft, charge.counter).used;
   return amount < room ? amount : room;
@@ -209,7 +252,7 @@ function reopen(draft: Draft, runId: string, nowMs: number): void {
 }
 
 /** Charges an open run that is due; answers when its windows close that still count it. */
-function expireRun(draft: Draft, runId: string, nowMs: number): number[] {
+export function expireRun(draft: Draft, runId: string, nowMs: number): number[] {
   return draft.charges
     .filter((charge) => charge.runId === runId)
     .flatMap((charge) => {
@@ -222,7 +265,8 @@ function expireRun(draft: Draft, runId: string, nowMs: number): number[] {
     });
 }
 
-function forget(draft: Draft, runId: string): void {
+/** Forgets a run; what it was charged counts on. */
+export function forget(draft: Draft, runId: string): void {
   draft.runs.delete(runId);
   for (const charge of draft.charges) {
     if (charge.runId === runId) charge.runId = null;

@@ -6,7 +6,7 @@ const plain = /^[A-Za-z0-9._:@/-]+$/;
 const longestPlain = 128;
 
 /** The value that splits a limit by `dimension`, or null where the run has none. Models compare without regard to case. */
-export function readDimension(dimension: LimitDimension, run: LimitFacts): string | null {
+function readDimension(dimension: LimitDimension, run: SubjectFacts): string | null {
   switch (dimension) {
     case 'subTenant':
       return run.subTenant;
@@ -23,6 +23,23 @@ export function readDimension(dimension: LimitDimension, run: LimitFacts): strin
       return Object.hasOwn(run.tags, name) ? (run.tags[name] ?? null) : null;
     }
   }
+}
+
+/** What splits limits, of a run under way or of a recorded one. */
+export type SubjectFacts = Pick<LimitFacts, 'subTenant' | 'keyId' | 'actor' | 'model' | 'provider' | 'tags'>;
+
+/**
+ * The key of the counter that a run counts in, below the tenant's hash tag; null where the run lacks a dimension that the
+ * limit is split by, so that the limit does not apply to it. Splitting by sub-tenant takes the run's own.
+ */
+export function subjectKey(limit: { id: string; by: readonly LimitDimension[] }, run: SubjectFacts): string | null {
+  const values: string[] = [];
+  for (const dimension of limit.by) {
+    const value = readDimension(dimension, run);
+    if (value === null) return null;
+    values.push(value);
+  }
+  return nameCounter(limit.id, values);
 }
 
 /**

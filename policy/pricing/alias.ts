@@ -20,6 +20,13 @@ export function compilePattern(pattern: string): MatchName {
   return end > 0 ? (name) => name.endsWith(part) : (name) => name.includes(part);
 }
 
+/** Compiles patterns of one model: any that does not begin with `!` takes a name, unless one that does takes it out. */
+export function compilePatterns(aliases: readonly string[]): MatchName {
+  const taken = aliases.filter((alias) => !alias.startsWith('!')).map(compilePattern);
+  const left = aliases.filter((alias) => alias.startsWith('!')).map((alias) => compilePattern(alias.slice(1)));
+  return (name) => taken.some((matches) => matches(name)) && !left.some((matches) => matches(name));
+}
+
 /** The usual two-pointer match: on a mismatch go back to the last `*` and let it take one character more. */
 function matches(pattern: string, name: string): boolean {
   let p = 0;

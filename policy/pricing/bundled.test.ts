@@ -3,9 +3,11 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Usage } from '../../storage/schema/run.ts';
 import { canonicalJson } from '../evidence/index.ts';
+import { compilePattern } from './alias.ts';
 import { buildBundledPrices, bundledVendors } from './bundled.ts';
 import { translateMatch } from './bundled-match.ts';
-import { compilePrices, computeCost, findPrice } from './index.ts';
+import { hiddenOutputFamilies } from './hidden-output.ts';
+import { compilePrices, computeCost, findPrice, hidesOutput } from './index.ts';
 import { outputCaps } from './output-caps.ts';
 
 const document = buildBundledPrices();
@@ -184,6 +186,7 @@ t.test('the simulator list has its two models at its stated prices', async (t) =
   const large = findPrice(compiled, { list: 'simulator', model: 'sim-large', atMs: 0 });
   t.equal(small && computeCost(small, usage), 750_000_000n);
   t.equal(large && computeCost(large, usage), 12_500_000_000n);
+  t.equal(large && computeCost(large, { ...usage, cached_input_tokens: 1_000_000 }), 11_250_000_000n);
   t.strictSame([small?.max_output_tokens, large?.max_output_tokens], [16_384, 16_384]);
 });
 
@@ -205,4 +208,100 @@ t.test('every output cap belongs to a bundled model and fits its context', async
       t.ok((price?.context_tokens ?? cap) >= cap, `${vendor}/${id} has ${price?.context_tokens}`);
     }
   }
+});
+
+t.test('models that think unasked are marked, the chat models beside them are not', async (t) => {
+  const hidden = (list: string, model: string) =>
+    findPrice(compiled, { list, model, atMs: Date.parse('2026-11-01') })?.hidden_output ?? false;
+  for (const [list, model] of [
+    ['openai', 'o3-mini'],
+    ['openai', 'gpt-5'],
+    ['openai', 'gpt-5-mini-2025-08-07'],
+    ['azure', 'gpt-5-nano'],
+    ['openrouter', 'openai/gpt-5-mini'],
+    ['google', 'gemini-2.5-pro'],
+    ['openrouter', 'google/gemini-2.5-flash'],
+    ['x-ai', 'grok-4'],
+    ['anthropic', 'claude-sonnet-5'],
+    ['groq', 'meta-llama/llama-4-maverick-17b-128e-instruct'],
+    ['perplexity', 'sonar-deep-research'],
+  ] as const) {
+    t.equal(hidden(list, model), true, `${list} ${model}`);
+  }
+  for (const [list, model] of [
+    ['openai', 'gpt-4o'],
+    ['openai', 'gpt-4.1-mini'],
+    ['anthropic', 'claude-sonnet-4-5'],
+    ['anthropic', 'claude-haiku-4-5'],
+    ['deepseek', 'deepseek-chat'],
+    ['mistral', 'mistral-large-latest'],
+    ['google', 'gemini-2.0-flash'],
+    ['groq', 'llama-3.3-70b-versatile'],
+    ['simulator', 'sim-small'],
+  ] as const) {
+    t.equal(hidden(list, model), false, `${list} ${model}`);
+  }
+  t.equal(hidesOutput('custom', 'Google/Gemini-3.6-flash'), true, 'by its name alone');
+  const unused = hiddenOutputFamilies.flatMap(({ names, lists }) =>
+    names.filter((name) => {
+      if (name.startsWith('!')) return false;
+      const matches = compilePattern(name);
+      return !document.lists.some(
+        (list) =>
+          (lists?.includes(list.vendor) ?? true) &&
+          list.models.some((model) => matches(model.id.slice(model.id.lastIndexOf('/') + 1))),
+      );
+    }),
+  );
+  t.strictSame(
+    unused.sort(),
+    ['*claude-haiku-5*', '*claude-mythos*', '*grok-5*', 'computer-use-*'],
+    'no typing errors',
+  );
+});
+
+t.test('audio and image prices of the package are bundled, and cost what it says', async (t) => {
+  let compared = 0;
+  const at = new Date('2026-11-01T12:00:00Z');
+  for (const provider of providers) {
+    for (const model of provider.models) {
+      const price = findPrice(compiled, { list: provider.id, model: model.id, atMs: at.getTime() });
+      const rates = price?.tiers[0]?.rates;
+      if (price === null || rates === undefined || rates.input === null || rates.output === null) continue;
+      const usage = {
+        input_tokens: 1_000,
+        output_tokens: 1_000,
+        cached_input_tokens: rates.cached_input === null ? 0 : 100,
+        cache_write_tokens: 0,
+        reasoning_tokens: 0,
+        input_audio_tokens: rates.input_audio === undefined ? 0 : 300,
+        cached_audio_tokens: rates.cached_audio === undefined || rates.cached_input === null ? 0 : 40,
+        output_audio_tokens: rates.output_audio === undefined ? 0 : 500,
+        input_image_tokens: rates.input_image === undefined ? 0 : 200,
+        output_image_tokens: rates.output_image === undefined ? 0 : 100,
+      };
+      const media = usage.input_audio_tokens + usage.output_audio_tokens + usage.input_image_tokens;
+      if (media + usage.output_image_tokens === 0) continue;
+      const theirs = calcPrice(
+        {
+          input_tokens: 1_000,
+          output_tokens: 1_000,
+          cache_read_tokens: usage.cached_input_tokens,
+          input_audio_tokens: usage.input_audio_tokens,
+          cache_audio_read_tokens: usage.cached_audio_tokens,
+          cache_image_read_tokens: 0,
+          output_audio_tokens: usage.output_audio_tokens,
+          input_image_tokens: usage.input_image_tokens,
+          output_image_tokens: usage.output_image_tokens,
+        } as Parameters<typeof calcPrice>[0],
+        model.id,
+        { providerId: provider.id, timestamp: at },
+      );
+      if (theirs === null) continue;
+      compared++;
+      const difference = Number(computeCost(price, usage)) - theirs.total_price * 1e9;
+      if (difference < -1 || difference > 1) t.fail(`${provider.id} ${model.id}: off by ${difference} nano-USD`);
+    }
+  }
+  t.ok(compared > 15, `${compared} models`);
 });

@@ -1,8 +1,9 @@
 import { type ConditionalPrice, findProvider, type ModelInfo, type Provider } from '@pydantic/genai-prices';
 import { HocError } from '../../storage/schema/errors.ts';
-import type { ModelPrice, PriceDocument, PriceList } from '../../storage/schema/snapshot.ts';
+import type { ModelPrice, PriceDocument, PriceList, PriceRates } from '../../storage/schema/snapshot.ts';
 import { translateMatch } from './bundled-match.ts';
 import { translateRates } from './bundled-rates.ts';
+import { hidesOutput } from './hidden-output.ts';
 import { outputCaps } from './output-caps.ts';
 
 const source = '@pydantic/genai-prices 0.1.8';
@@ -29,10 +30,13 @@ const freeModels: ReadonlySet<string> = new Set([
   'openai/moderation',
 ]);
 
-/** What the built-in simulator charges, in nano-USD per million tokens: $0.15 and $0.60, $2.50 and $10. */
+/** What the built-in simulator charges, in nano-USD per million tokens: $0.15 and $0.60, $2.50 and $10; cached input half. */
 const simulator: PriceList = {
   vendor: 'simulator',
-  models: [simulated('sim-large', '2500000000', '10000000000'), simulated('sim-small', '150000000', '600000000')],
+  models: [
+    simulated('sim-large', { input: '2500000000', cached_input: '1250000000', output: '10000000000' }),
+    simulated('sim-small', { input: '150000000', cached_input: '75000000', output: '600000000' }),
+  ],
 };
 
 /**
@@ -73,6 +77,7 @@ function translateModel(vendor: string, model: ModelInfo): readonly ModelPrice[]
       tiers,
       max_output_tokens: tiers[0]?.rates.output === null ? 0 : (outputCaps[vendor]?.[id] ?? null),
       context_tokens: model.context_window ?? null,
+      ...(hidesOutput(vendor, id) ? { hidden_output: true as const } : {}),
       ...translateConstraint(index === 0 ? undefined : constraint),
     };
   });
@@ -96,12 +101,11 @@ function timeOfDay(time: string): number {
   throw new HocError({ code: 'internal', publicMessage: `a time of day is not in UTC: ${time}` });
 }
 
-function simulated(id: string, input: string, output: string): ModelPrice {
-  const rates = { input, output, cached_input: null, cache_write: null };
+function simulated(id: string, rates: Omit<PriceRates, 'cache_write'>): ModelPrice {
   return {
     id,
     aliases: [],
-    tiers: [{ above_input_tokens: 0, rates }],
+    tiers: [{ above_input_tokens: 0, rates: { ...rates, cache_write: null } }],
     max_output_tokens: 16_384,
     context_tokens: null,
     valid_from_ms: null,

@@ -1,6 +1,6 @@
 import { HocError } from '../../storage/schema/errors.ts';
 import type { ModelPrice, PriceDocument, PriceList } from '../../storage/schema/snapshot.ts';
-import { compilePattern, isPattern, type MatchName } from './alias.ts';
+import { compilePatterns, isPattern, type MatchName } from './alias.ts';
 
 const dayMs = 86_400_000;
 /** Longer names are nobody's model; they cost no time to look up. */
@@ -26,6 +26,8 @@ interface CompiledList {
 export interface CompiledPrices {
   readonly source: string;
   readonly lists: ReadonlyMap<string, CompiledList>;
+  /** Lists that are looked in first, model by model. */
+  readonly own: ReadonlyMap<string, CompiledList>;
 }
 
 /**
@@ -33,8 +35,19 @@ export interface CompiledPrices {
  * Throws `configuration_invalid` where an amount is not a decimal integer or a model has no tier from 0 upwards.
  */
 export function compilePrices(document: PriceDocument): CompiledPrices {
-  const lists = new Map(document.lists.map((list) => [list.vendor, compileList(list)]));
-  return { source: document.source, lists };
+  return { source: document.source, lists: compileLists(document.lists), own: new Map() };
+}
+
+/**
+ * The same prices with a tenant's own in front: `findPrice` takes an entry of these that is valid at the instant, and goes
+ * on to `prices` where there is none. Throws as `compilePrices` does.
+ */
+export function overlayPrices(prices: CompiledPrices, own: readonly PriceList[]): CompiledPrices {
+  return { ...prices, own: compileLists(own) };
+}
+
+function compileLists(lists: readonly PriceList[]): ReadonlyMap<string, CompiledList> {
+  return new Map(lists.map((list) => [list.vendor, compileList(list)]));
 }
 
 /**
@@ -42,18 +55,40 @@ export function compilePrices(document: PriceDocument): CompiledPrices {
  *
  * Names are taken as genai-prices takes them: trimmed, in lower case; in the list by exact id, then by the first model with
  * a matching alias, then in the list's fallbacks; a name not found is looked up once more with `-20250101` written as
- * `-2025-01-01`. Of the entries of a model the last one that is valid at `atMs` counts, else its first.
+ * `-2025-01-01`. Of the entries of a model the last one that is valid at `atMs` counts, else its first. A tenant's own entry
+ * counts only while it is valid; what it leaves out of caps, the price behind it says.
  */
 export function findPrice(
   compiled: CompiledPrices,
   query: { list: string; model: string; atMs: number },
 ): ModelPrice | null {
-  const list = compiled.lists.get(query.list);
   const name = query.model.toLowerCase().trim();
-  if (list === undefined || name.length > maxNameLength) return null;
+  if (name.length > maxNameLength) return null;
+  const shared = findShared(compiled, { ...query, model: name });
+  const own = findOwn(compiled, { ...query, model: name });
+  if (own === null || shared === null) return own ?? shared;
+  return {
+    ...own,
+    max_output_tokens: own.max_output_tokens ?? shared.max_output_tokens,
+    context_tokens: own.context_tokens ?? shared.context_tokens,
+  };
+}
+
+type Query = Parameters<typeof findPrice>[1];
+
+function findOwn(compiled: CompiledPrices, { list, model: name, atMs }: Query): ModelPrice | null {
+  const own = compiled.own.get(list);
+  if (own === undefined) return null;
+  const model = findModel(own, name) ?? findModel(own, dashDate(name));
+  return (model === undefined ? undefined : own.entries[model]?.findLast((entry) => isValid(entry, atMs))) ?? null;
+}
+
+function findShared(compiled: CompiledPrices, { list: vendor, model: name, atMs }: Query): ModelPrice | null {
+  const list = compiled.lists.get(vendor);
+  if (list === undefined) return null;
   const entries = findEntries(compiled, list, name) ?? findEntries(compiled, list, dashDate(name));
   if (entries === null) return null;
-  return entries.findLast((entry) => isValid(entry, query.atMs)) ?? entries[0] ?? null;
+  return entries.findLast((entry) => isValid(entry, atMs)) ?? entries[0] ?? null;
 }
 
 function findEntries(compiled: CompiledPrices, list: CompiledList, name: string): readonly ModelPrice[] | null {
@@ -77,6 +112,7 @@ function findModel(list: CompiledList, name: string): number | undefined {
 
 function isValid(entry: ModelPrice, atMs: number): boolean {
   if (entry.valid_from_ms !== null && atMs < entry.valid_from_ms) return false;
+  if (entry.valid_until_ms !== undefined && atMs >= entry.valid_until_ms) return false;
   if (entry.utc_window === undefined) return true;
   const { from_ms: from, until_ms: until } = entry.utc_window;
   const time = ((atMs % dayMs) + dayMs) % dayMs;
@@ -115,26 +151,14 @@ function compileList(list: PriceList): CompiledList {
   return { entries, ids, names, patterns, fallbacks: list.fallbacks ?? [] };
 }
 
-function compilePatterns(aliases: readonly string[]): MatchName {
-  const taken = aliases.filter((alias) => !alias.startsWith('!')).map(compilePattern);
-  const left = aliases.filter((alias) => alias.startsWith('!')).map((alias) => compilePattern(alias.slice(1)));
-  return (name) => taken.some((matches) => matches(name)) && !left.some((matches) => matches(name));
-}
-
 function checkPrice(vendor: string, price: ModelPrice): void {
   let previous = -1;
   for (const { above_input_tokens: above, rates } of price.tiers) {
     if (previous < 0 ? above !== 0 : above <= previous) throw unusable(vendor, price, 'tiers start at 0 and ascend');
     previous = above;
-    for (const rate of [
-      rates.input,
-      rates.output,
-      rates.cached_input,
-      rates.cache_write,
-      rates.reasoning,
-      rates.request,
-    ]) {
-      const fits = rate == null || decimal.test(rate);
+    const figures: readonly (string | null)[] = Object.values(rates);
+    for (const rate of figures) {
+      const fits = rate === null || decimal.test(rate);
       if (!fits) throw unusable(vendor, price, 'a rate is a decimal integer of nano-USD per million');
     }
   }

@@ -1,2 +1,3 @@
-export { computeCost, computeWorstCase } from './cost.ts';
-export { type CompiledPrices, compilePrices, findPrice } from './find-price.ts';
+export { type CostBounds, computeCost, computeWorstCase } from './cost.ts';
+export { type CompiledPrices, compilePrices, findPrice, overlayPrices } from './find-price.ts';
+export { hidesOutput } from './hidden-output.ts';

@@ -91,49 +91,130 @@ t.test('negative, fractional and inconsistent counts never make a cost negative 
 });
 
 const rate = fc.option(fc.bigInt(0n, 200_000_000_000n).map(String), { freq: 9 });
-const anyRates = fc.record({ input: rate, output: rate, cached_input: rate, cache_write: rate }).chain((base) =>
-  fc.record({ reasoning: rate, request: rate }).map(({ reasoning, request }) => ({
-    ...base,
-    ...(reasoning === null ? {} : { reasoning }),
-    ...(request === null ? {} : { request }),
-  })),
-);
+const optionalNames = [
+  'reasoning',
+  'request',
+  'input_audio',
+  'cached_audio',
+  'output_audio',
+  'input_image',
+  'cached_image',
+  'output_image',
+] as const;
+const anyRates: fc.Arbitrary<PriceRates> = fc
+  .tuple(
+    fc.record({ input: rate, output: rate, cached_input: rate, cache_write: rate }),
+    fc.array(fc.option(fc.bigInt(0n, 200_000_000_000n).map(String), { freq: 2 }), { minLength: 8, maxLength: 8 }),
+  )
+  .map(([base, others]) => {
+    const own = optionalNames.flatMap((name, i) => (others[i] == null ? [] : [[name, others[i]] as const]));
+    return { ...base, ...Object.fromEntries(own) };
+  });
 const cap = fc.option(fc.nat(20_000));
 const anyPrice = fc
   .tuple(fc.array(anyRates, { minLength: 1, maxLength: 4 }), cap, cap)
   .map(([tiers, max, context]) => modelOf(tiers, { max_output_tokens: max, context_tokens: context }));
+const share = fc.double({ min: 0, max: 1, noNaN: true });
+const shares = fc.array(share, { minLength: 10, maxLength: 10 });
 
-t.test('the worst case is never below the cost of any usage within its bounds', async (t) => {
-  const share = fc.double({ min: 0, max: 1, noNaN: true });
+/** Any usage within bounds: all classes of an input overlap as they may, those of an output do not. */
+function usageWithin(inputTokens: number, outputTokens: number, parts: readonly number[]): Usage {
+  const part = (whole: number, index: number) => Math.floor(whole * (parts[index] ?? 0));
+  const input = part(inputTokens, 0);
+  const output = part(outputTokens, 1);
+  const cached = part(input, 2);
+  const audio = part(input, 3);
+  const reasoning = part(output, 4);
+  const spoken = part(output - reasoning, 5);
+  return {
+    input_tokens: input,
+    output_tokens: output,
+    cached_input_tokens: cached,
+    cache_write_tokens: part(input - cached, 6),
+    reasoning_tokens: reasoning,
+    input_audio_tokens: audio,
+    cached_audio_tokens: part(Math.min(cached, audio), 7),
+    output_audio_tokens: spoken,
+    input_image_tokens: part(input - audio, 8),
+    output_image_tokens: part(output - reasoning - spoken, 9),
+  };
+}
+
+t.test('the worst case is never below the cost of any usage within its bounds, of all classes and tiers', async (t) => {
   let compared = 0;
+  const bound = fc.oneof(fc.nat(5_000), fc.maxSafeNat(), fc.constantFrom(1e14, 2 ** 53 - 1));
   fc.assert(
-    fc.property(
-      anyPrice,
-      fc.nat(5_000),
-      cap,
-      fc.array(share, { minLength: 5, maxLength: 5 }),
-      (price, inputTokens, outputTokens, shares) => {
-        const worst = computeWorstCase(price, { inputTokens, outputTokens });
-        const [inputShare = 1, outputShare = 1, cachedShare = 0, writtenShare = 0, reasoningShare = 0] = shares;
-        const input = Math.round(inputTokens * inputShare);
-        const cached = Math.floor(input * cachedShare);
-        const output = Math.round((worst.outputTokens ?? 0) * outputShare);
-        const usage = {
-          input_tokens: input,
-          output_tokens: output,
-          cached_input_tokens: cached,
-          cache_write_tokens: Math.floor((input - cached) * writtenShare),
-          reasoning_tokens: Math.floor(output * reasoningShare),
-        };
-        const cost = computeCost(price, usage);
-        if (cost === null || worst.nanoUsd === null) return true;
-        compared++;
-        return worst.nanoUsd >= cost;
-      },
-    ),
-    { numRuns: 5_000 },
+    fc.property(anyPrice, bound, fc.option(bound), shares, (price, inputTokens, outputTokens, parts) => {
+      const worst = computeWorstCase(price, { inputTokens, outputTokens });
+      const usage = usageWithin(inputTokens, worst.outputTokens ?? 0, parts);
+      const cost = computeCost(price, usage);
+      if (cost === null || worst.nanoUsd === null) return true;
+      compared++;
+      return worst.nanoUsd >= cost;
+    }),
+    { numRuns: 8_000 },
   );
-  t.ok(compared > 2_000, `${compared} comparisons`);
+  t.ok(compared > 3_000, `${compared} comparisons`);
+});
+
+t.test('an input of text alone is bounded without the prices of speech and images, and the bound holds', async (t) => {
+  const price = modelOf(rates('100000000', '400000000', { input_audio: '700000000', cached_image: '800000000' }));
+  const bounds = { inputTokens: 1_000_000, outputTokens: 0 };
+  t.equal(computeWorstCase(price, { ...bounds, inputMedia: false }).nanoUsd, 100_000_000n);
+  t.equal(computeWorstCase(price, bounds).nanoUsd, 800_000_000n);
+  fc.assert(
+    fc.property(anyPrice, fc.nat(5_000), cap, shares, (one, inputTokens, outputTokens, parts) => {
+      const worst = computeWorstCase(one, { inputTokens, outputTokens, inputMedia: false });
+      const textOnly = parts.map((part, index) => ([3, 7, 8].includes(index) ? 0 : part));
+      const cost = computeCost(one, usageWithin(inputTokens, worst.outputTokens ?? 0, textOnly));
+      return cost === null || worst.nanoUsd === null || worst.nanoUsd >= cost;
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+t.test(
+  'audio and images are part of their whole: each token counts once, at the dearest class it may belong to',
+  async (t) => {
+    const price = modelOf(
+      rates('1000000', '10000000', {
+        cached_input: '100000',
+        cache_write: '2000000',
+        input_audio: '40000000',
+        cached_audio: '3000000',
+        output_audio: '80000000',
+        input_image: '5000000',
+        output_image: '30000000',
+      }),
+    );
+    const cost = (fields: Partial<Usage>) => computeCost(price, usageOf(fields));
+    t.equal(cost({ input_tokens: 100, input_audio_tokens: 40 }), 60n + 40n * 40n);
+    t.equal(cost({ input_tokens: 100, input_audio_tokens: 100 }), 4_000n);
+    const cached = { input_tokens: 100, cached_input_tokens: 60, input_audio_tokens: 50 };
+    t.equal(cost({ ...cached, cached_audio_tokens: 20 }), 10n + 30n * 40n + 4n + 20n * 3n);
+    t.equal(cost(cached), 40n * 40n + 5n + 10n * 3n, 'what has no room beside the cached tokens was cached');
+    t.equal(cost({ input_tokens: 100, input_image_tokens: 30, input_audio_tokens: 10 }), 60n + 150n + 400n);
+    t.equal(
+      cost({ input_tokens: 100, cache_write_tokens: 90, input_audio_tokens: 30 }),
+      30n * 40n + 70n * 2n,
+      'overlap',
+    );
+    t.equal(cost({ output_tokens: 100, output_audio_tokens: 70, output_image_tokens: 10 }), 200n + 5_600n + 300n);
+    t.equal(cost({ output_tokens: 5, output_audio_tokens: 7 }), 560n, 'parts larger than their whole raise it');
+    const textOnly = modelOf(rates('1000000', '1000000'));
+    const spoken = usageOf({ input_tokens: 10, output_tokens: 10, input_audio_tokens: 9, output_audio_tokens: 9 });
+    t.equal(computeCost(textOnly, spoken), 20n, 'without prices of their own they cost what text costs');
+  },
+);
+
+t.test('costs are exact across 1e14 and 2^53', async (t) => {
+  const price = modelOf(rates('1000001', '999999'));
+  const tokens = 2 ** 53 - 1;
+  t.equal(computeCost(price, usageOf({ input_tokens: tokens, output_tokens: tokens })), 2n * BigInt(tokens));
+  t.equal(
+    computeCost(price, usageOf({ input_tokens: 1e14 + 1 })),
+    ((10n ** 14n + 1n) * 1_000_001n + 999_999n) / 1_000_000n,
+  );
 });
 
 t.test('a larger input that is cheaper does not lower the worst case', async (t) => {

@@ -31,6 +31,9 @@ export function openAnswerStream(contentType: string | null, readers: AnswerRead
       reader ??= looksLikeEvents(chunk) ? readers.openEvents() : openWhole(readers);
       return reader.push(chunk);
     },
+    outputBoundTokens: () => reader?.outputBoundTokens() ?? 0,
+    inputTokens: () => reader?.inputTokens() ?? null,
+    lastBoundary: () => reader?.lastBoundary() ?? -1,
     end: () => (reader ?? openWhole(readers)).end(),
   };
 }
@@ -55,6 +58,14 @@ function openWhole(readers: AnswerReaders): StreamReader {
       else chunks.push(viewBytes(chunk));
       return -1;
     },
-    end: () => readers.readWhole(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
+    outputBoundTokens: () => bytes,
+    inputTokens: () => null,
+    lastBoundary: () => -1,
+    end() {
+      const facts = readers.readWhole(
+        chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks),
+      );
+      return bytes > maxWholeAnswerBytes ? { ...facts, outputBoundTokens: bytes } : facts;
+    },
   };
 }

@@ -1,9 +1,28 @@
+import { RepeatedTexts } from './repeated-text.ts';
+
 const quote = 0x22;
 const backslash = 0x5c;
 const colon = 0x3a;
 
-/** Names of the string members that count, and the index in `totals` that each counts into. */
+/**
+ * Names of the string members that count, and the index in `totals` that each counts into: `answerSlot`, up to three
+ * under which reasoning may stand, then ids and names of tools, which are no text but were produced too.
+ */
 export type TextSlots = ReadonlyMap<string, number>;
+export const answerSlot = 0;
+export const idsSlot = 4;
+export const namesSlot = 5;
+
+/** What a model writes around the name of a tool that it calls: 21 to 50 tokens more than is shown, seen of Claude. */
+const tokensPerCall = 64;
+
+/** What a model writes around each answer: turns and channels, 1 to 5 tokens more than is shown, seen of several. */
+export const tokensPerAnswer = 16;
+
+/** Tokens that a member's text cannot exceed, where its UTF-8 bytes are given. */
+export function boundText(slot: number, bytes: number): number {
+  return slot === namesSlot ? bytes + tokensPerCall : bytes;
+}
 
 /** Frame of the last event: what stood before and after its only counted text. */
 interface Frame {
@@ -17,12 +36,15 @@ interface Frame {
 /**
  * Adds up the lengths of text members of streamed events without parsing them: the hot path of every streamed run.
  *
- * Events hold one character per UTF-8 byte (latin1). Lengths are UTF-16 units of the decoded text, as `.length` of the
- * parsed string would tell. Consecutive events of a stream differ in their text alone, so that the frame around it is
+ * Events hold one character per UTF-8 byte (latin1). `totals` are UTF-16 units of the decoded text, as `.length` of the
+ * parsed string would tell. `boundTokens` are their UTF-8 bytes, names too, where a text that one event repeats under
+ * another name (providers send reasoning so) counts once, an escaped character outside ASCII counts as its longest, and a
+ * call has an allowance. Consecutive events of a stream differ in their text alone, so that the frame around it is
  * remembered: an event in the same frame costs two comparisons (about a seventh of JSON.parse), all others a scan.
  */
 export class TextCounter {
   readonly totals: number[];
+  boundTokens = 0;
   readonly #slots: TextSlots;
   readonly #wholeFrame: boolean;
   #frame: Frame | null = null;
@@ -30,6 +52,7 @@ export class TextCounter {
   #slot = 0;
   #start = 0;
   #end = 0;
+  readonly #repeated = new RepeatedTexts();
 
   /** `wholeFrame`: what follows the text matters too; false where nothing after it can be of interest. */
   constructor(slots: TextSlots, options: { wholeFrame: boolean }) {
@@ -47,12 +70,17 @@ export class TextCounter {
     const end = findStringEnd(json, start);
     if (end < 0 || (this.#wholeFrame && !endsLike(json, end, frame))) return false;
     this.#add(frame.slot, countUnits(json, start, end));
+    this.boundTokens += boundText(frame.slot, countBytes(json.slice(start, end)));
     return true;
   }
 
-  /** Counts all text members of an event from offset `from` on, at any depth. Broken JSON ends the count early. */
+  /**
+   * Counts all text members of an event from offset `from` on, at any depth. Broken JSON ends the count of units early;
+   * of a text that breaks off the bytes that are there count.
+   */
   addScanned(json: string, from: number): void {
     this.#counted = 0;
+    this.#repeated.clear();
     let at = from;
     for (;;) {
       const open = json.indexOf('"', at) + 1;
@@ -64,8 +92,13 @@ export class TextCounter {
       at = skipSpace(json, at + 1);
       if (json.charCodeAt(at) !== quote) continue;
       const end = findStringEnd(json, at + 1);
-      if (end < 0) return;
-      this.#countMember(json, { name: json.slice(open, close), start: at + 1, end });
+      const name = json.slice(open, close);
+      if (end < 0) {
+        const slot = this.#slots.get(name);
+        if (slot !== undefined) this.boundTokens += boundText(slot, json.length - at - 1);
+        return;
+      }
+      this.#countMember(json, { name, start: at + 1, end });
       at = end + 1;
     }
   }
@@ -87,6 +120,9 @@ export class TextCounter {
     this.#start = member.start;
     this.#end = member.end;
     this.#add(slot, countUnits(json, member.start, member.end));
+    const text = json.slice(member.start, member.end);
+    const isNew = slot === answerSlot || slot >= idsSlot || this.#repeated.isNew(slot, text);
+    if (isNew) this.boundTokens += boundText(slot, countBytes(text));
   }
 
   #add(slot: number, units: number): void {
@@ -135,6 +171,19 @@ export function skipSpace(json: string, at: number): number {
     if (unit !== 0x20 && unit !== 0x0a && unit !== 0x0d && unit !== 0x09) return next;
     next++;
   }
+}
+
+/** UTF-8 bytes of a text as it stands in JSON; more where it is escaped: three for any unit outside ASCII. */
+function countBytes(text: string): number {
+  let bytes = text.length;
+  let at = text.indexOf('\\');
+  while (at >= 0) {
+    const isUnit = text.charCodeAt(at + 1) === 0x75;
+    const isAscii = isUnit && text.startsWith('00', at + 2) && text.charCodeAt(at + 4) < 0x38;
+    bytes -= isUnit ? (isAscii ? 5 : 3) : 1;
+    at = text.indexOf('\\', at + (isUnit ? 6 : 2));
+  }
+  return bytes;
 }
 
 function countUnits(json: string, start: number, end: number): number {

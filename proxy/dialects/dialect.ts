@@ -21,8 +21,15 @@ export interface RequestFacts {
    * for the prompt that providers write by themselves where tools or a schema are asked for. See `boundInput`.
    */
   inputBoundTokens: number;
+  /** Whether the input holds audio or images, or may: where its facts do not bound it. */
+  inputMedia: boolean;
   /** ceil(body bytes outside base64 media / 4): for screens and per-run caps, always marked an estimate. */
   estimatedInputTokens: number;
+  /**
+   * Whether the request asks for output that its answer may not show, or not in a size that tells its tokens: reasoning,
+   * a prediction, audio, images. What is shown is then no bound; with or without it, so is `ModelPrice.hidden_output`.
+   */
+  hiddenOutput: boolean;
   /** Why the request's facts do not bound its cost, one of `unboundedReasons`; null where they do. */
   unbounded: UnboundedReason | null;
   /** The caller's own name for the person behind the run, from the body (`user`, `metadata.user_id`). */
@@ -33,7 +40,7 @@ export interface RequestFacts {
 
 /**
  * `invalid`: a negative, fractional or unreadable figure, which was left out. `partial`: input or output is missing.
- * `zero`: no input tokens at all. `inconsistent`: parts are larger than their whole.
+ * `zero`: no input tokens at all. `inconsistent`: parts are larger than their whole, or a running total fell.
  */
 export type UsageFlaw = 'invalid' | 'partial' | 'zero' | 'inconsistent';
 
@@ -48,6 +55,8 @@ export interface AnswerFacts {
   finishReason: string | null;
   /** UTF-16 units of output text seen (text, reasoning, tool arguments), for an estimate where usage is missing. */
   outputCharacters: number;
+  /** As `StreamReader.outputBoundTokens` at the end; of a whole answer the same of its text, parts and calls. */
+  outputBoundTokens: number;
   /**
    * The provider's own error inside a 2xx answer, a stream that ended before it was complete (no terminal event, and no
    * finish reason where the format makes the terminal event a courtesy), or a whole answer that cannot be read.
@@ -67,6 +76,20 @@ export interface AnswerFacts {
  */
 export interface StreamReader {
   push(chunk: Uint8Array): number;
+  /**
+   * Tokens that cannot be exceeded by the output shown so far: UTF-8 bytes of its text (answer, reasoning, names and
+   * arguments of tools), one an event, and allowances for calls, turns, audio and images. An event counts once it is complete, or with
+   * all its bytes once it is longer than 16 KiB, so that the figure can fall when a long event holds less text.
+   */
+  outputBoundTokens(): number;
+  /** The provider's own count of the input, as soon as it has told it; null until then. */
+  inputTokens(): number | null;
+  /**
+   * Where the stream can be cut within the last pushed chunk: just behind its last complete event; 0 where the stream
+   * stood between events before that chunk and none ended in it; -1 where it stands inside an event that began earlier, or
+   * holds no events at all.
+   */
+  lastBoundary(): number;
   end(): AnswerFacts;
 }
 
@@ -108,8 +131,18 @@ export interface Dialect {
   askUsage: ((bytes: Uint8Array, body: unknown) => { bytes: Uint8Array } | null) | null;
   /** Filter for the answer of a request that `askUsage` changed. Null where `askUsage` is. */
   openUsageFilter: (() => UsageFilter) | null;
+  /**
+   * Textual insertion or replacement of the request's output cap, `tokens` for each answer asked for. Null result: the cap
+   * is already at most that, or there is no place for one. Null where the format has none.
+   */
+  capOutput: ((bytes: Uint8Array, body: unknown, tokens: number) => { bytes: Uint8Array } | null) | null;
   /** Header that carries the credential in this format, lower-case; `authorization` means a bearer token. */
   credentialHeader: string;
   /** The native error body for a refusal: `x-hoc-*` headers are added by the caller. */
   renderRefusal(notice: RefusalNotice): { contentType: string; body: string };
+  /**
+   * Bytes that end an event stream, at a boundary, as the format's own error: its SDKs raise it. Null: break off, which
+   * every client takes for an incomplete answer.
+   */
+  renderCut(notice: RefusalNotice): string | null;
 }

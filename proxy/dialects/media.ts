@@ -71,6 +71,7 @@ export function boundInput(bodyBytes: number, findings: MediaFindings, asked: As
   return {
     inputBoundTokens: textBytes === 0 ? 0 : textBytes + media + hidden,
     estimatedInputTokens: Math.ceil(textBytes / 4),
+    inputMedia: findings.mediaParts > 0 || findings.unbounded !== null,
     unbounded: findings.unbounded,
   };
 }

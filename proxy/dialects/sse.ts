@@ -3,6 +3,9 @@ import { viewBytes } from './json-fields.ts';
 /** Largest event that is read, in bytes. Longer ones pass by unread: they hold media, never usage. */
 export const maxEventBytes = 1024 * 1024;
 
+/** Length of an open event, in bytes, from which its bytes count as output before it is complete. */
+const longEventBytes = 16 * 1024;
+
 /** Longest line that can name a terminal event. */
 const maxTerminalLine = 512;
 const byteOrderMark = '\u00ef\u00bb\u00bf';
@@ -36,6 +39,7 @@ export class SseScanner {
   #eventOverflow = false;
   /** Offset in the current chunk of the first line of the open event, or -1 between events. */
   #eventStart = -1;
+  #boundary = 0;
 
   constructor(handler: SseHandler) {
     this.#handler = handler;
@@ -46,8 +50,20 @@ export class SseScanner {
     return this.#ended;
   }
 
+  /** The answer of `StreamReader.lastBoundary`: a comment that is complete stands between events too. */
+  get lastBoundary(): number {
+    return this.#boundary;
+  }
+
+  /** Bytes of the open event so far where they are more than `longEventBytes`, else 0. */
+  get longOpenBytes(): number {
+    const bytes = this.#dataBytes + this.#carry.length;
+    return bytes > longEventBytes ? bytes : 0;
+  }
+
   /** Reads a chunk; the answer is that of `StreamReader.push`. */
   push(chunk: Uint8Array): number {
+    this.#boundary = this.#isBetween() ? 0 : -1;
     if (this.#ended) return 0;
     const text = viewBytes(chunk).toString('latin1');
     if (this.#eventStart > 0) this.#eventStart = 0;
@@ -55,6 +71,7 @@ export class SseScanner {
     if (this.#skipLineFeed && text.length > 0) {
       if (text.charCodeAt(0) === 0x0a) at = 1;
       this.#skipLineFeed = false;
+      if (this.#boundary === 0) this.#boundary = at;
     }
     let lineFeed = findFrom(text, '\n', at);
     let carriage = findFrom(text, '\r', at);
@@ -69,6 +86,7 @@ export class SseScanner {
         carriage = findFrom(text, '\r', at);
       }
       if (lineFeed < at) lineFeed = findFrom(text, '\n', at);
+      if (this.#isBetween()) this.#boundary = at;
     }
     return this.#keepRest(text.slice(at), at);
   }
@@ -78,6 +96,11 @@ export class SseScanner {
     if (this.#ended) return;
     if (this.#carry !== '' || this.#lineOverflow) this.#takeLine('', 0);
     this.#dispatch();
+  }
+
+  #isBetween(): boolean {
+    const open = this.#eventStart >= 0 || this.#eventOverflow || this.#lineOverflow;
+    return !open && this.#carry === '' && !this.#ended;
   }
 
   /** Ends the line of which `piece` is the last part; returns the terminal event's offset or -1. */
@@ -138,8 +161,15 @@ export class SseScanner {
     if (this.#carry.length > maxEventBytes) this.#dropLine();
     else if (this.#carry.length <= maxTerminalLine && this.#handler.endsStream(this.#carry)) {
       return this.#endStream(start);
-    } else if (this.#eventStart < 0 && this.#carry.charCodeAt(0) !== 0x3a) this.#eventStart = start;
+    } else if (this.#eventStart < 0 && this.#beginsField()) this.#eventStart = start;
     return -1;
+  }
+
+  /** Whether the unfinished line is a field, as far as it goes: no comment, and not only a byte order mark. */
+  #beginsField(): boolean {
+    const isMarked = this.#firstLine && byteOrderMark.startsWith(this.#carry.slice(0, byteOrderMark.length));
+    const first = this.#carry.charCodeAt(isMarked ? byteOrderMark.length : 0);
+    return !Number.isNaN(first) && first !== 0x3a;
   }
 
   #dropLine(): void {

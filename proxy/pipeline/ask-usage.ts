@@ -2,7 +2,7 @@ import type { UsageFilter } from '../dialects/dialect.ts';
 import { findHeader } from './headers.ts';
 import type { Intended } from './intent.ts';
 import type { UpstreamHead } from './ports.ts';
-import type { Run } from './run.ts';
+import type { Reserved, Run } from './run.ts';
 
 /** The body that goes to the provider, and what undoes the asking in its answer. */
 export interface AskedBody {
@@ -15,19 +15,20 @@ export interface AskedBody {
 /**
  * Asks a stream for its usage by a textual insertion, where the provider's setting and the run call for it.
  *
- * `always` asks every stream that can be asked; `auto` only where a money limit needs it and the provider uses the price
+ * `always` asks every stream that can be asked; `auto` only where a limit on money or tokens needs it and the provider uses the price
  * list of the dialect's own vendor, and so is known to take it; `never` leaves every byte alone. The run is marked.
  */
 export function askForUsage(run: Run, permit: Intended): AskedBody {
   const { identified, request, reserved } = permit;
   const { dialect, facts } = request;
-  const untouched: AskedBody = { body: request.body, openFilter: () => null, asked: false };
+  const untouched: AskedBody = { body: request.outgoing, openFilter: () => null, asked: false };
   const { ask_usage: setting, price_as: priceAs, slug } = identified.provider;
-  const needed = reserved.plan?.moneyReservedNanoUsd != null && (priceAs ?? slug) === dialect.vendor;
+  const needed = needsUsage(reserved) && (priceAs ?? slug) === dialect.vendor;
   if (!facts.usageNotAsked || dialect.askUsage === null || setting === 'never') return untouched;
   if (setting === 'auto' && !needed) return untouched;
-  if ((identified.headers.contentEncoding ?? 'identity') !== 'identity') return untouched;
-  const changed = dialect.askUsage(request.body, request.parsed);
+  const isPlain = request.outgoingIsPlain || (identified.headers.contentEncoding ?? 'identity') === 'identity';
+  if (!isPlain) return untouched;
+  const changed = dialect.askUsage(request.outgoing, request.parsed);
   if (changed === null) return untouched;
   run.marks.add('usage_asked');
   return {
@@ -35,6 +36,10 @@ export function askForUsage(run: Run, permit: Intended): AskedBody {
     openFilter: (head) => (isReadableStream(head) ? (dialect.openUsageFilter?.() ?? null) : null),
     asked: true,
   };
+}
+
+function needsUsage({ plan }: Reserved): boolean {
+  return plan.limits.some(({ kind }) => kind === 'money' || kind === 'tokens');
 }
 
 function isReadableStream(head: UpstreamHead): boolean {

@@ -11,11 +11,11 @@ export interface InboundCall {
 
 /** The caller's side of the connection. Node's ServerResponse fits it. */
 export interface CallerAnswer {
-  readonly writableFinished: boolean;
   readonly destroyed: boolean;
   writeHead(status: number, statusText: string, headers: string[]): unknown;
   write(chunk: Uint8Array): boolean;
   end(chunk?: Uint8Array | string): unknown;
-  once(event: 'drain' | 'close', listener: () => void): unknown;
+  /** `finish`: all of the answer was handed on. */
+  once(event: 'drain' | 'close' | 'finish', listener: () => void): unknown;
   destroy(): unknown;
 }

@@ -1,8 +1,10 @@
 import t from 'tap';
+import { createLocalShare } from '../../policy/limits/index.ts';
 import type { FinishRecord, Frame } from '../../storage/schema/record.ts';
 import type { KeyEntry } from '../../storage/schema/snapshot.ts';
 import type { CallerAnswer, InboundCall } from './call.ts';
 import { createRefusalCollapse } from './collapse.ts';
+import { createOpenReservations } from './open-reservations.ts';
 import type { Gate } from './ports.ts';
 import { openRun, refuse } from './run.ts';
 import type { CompiledTenant } from './snapshot.ts';
@@ -36,7 +38,7 @@ function createWorld() {
       append: (...frames: Frame[]) => {
         for (const frame of frames) finished.push(JSON.parse(frame.head.toString()) as FinishRecord);
       },
-      accepts: () => true,
+      room: () => 'all',
     },
     upstream: {
       send: () => {
@@ -48,13 +50,18 @@ function createWorld() {
       runStarted: () => undefined,
       runFinished: () => undefined,
       limitUsed: () => undefined,
+      limitNear: () => undefined,
+      limitOverrun: () => undefined,
+      limitToppedUp: () => undefined,
+      runCut: () => undefined,
       failed: (_, error) => t.fail(String(error)),
     },
-    settler: { add: () => undefined },
+    openReservations: createOpenReservations(),
+    localShare: createLocalShare(),
+    settler: { add: () => undefined, flush: () => undefined },
     limits: { maxBodyBytes: 1, maxCaptureBytes: 1, reservationMs: 1 },
   };
   const caller: CallerAnswer = {
-    writableFinished: false,
     destroyed: false,
     writeHead: (_status, _text, headers) => answered.push(headers[headers.indexOf('x-hoc-run-id') + 1] ?? ''),
     write: () => true,

@@ -7,7 +7,10 @@ import type { Refusal } from './run.ts';
 /** How a run ended. */
 export interface Ending {
   status: Exclude<RunStatus, 'running'>;
+  /** What refused the run (blocked) or cut it (truncated). */
   refusal: Refusal | null;
+  /** Whether any of the request reached a connection to the provider. */
+  sent: boolean;
   head: UpstreamHead | null;
   httpStatus: number | null;
   facts: AnswerFacts | null;

@@ -1,20 +1,17 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
-import { settleAmounts } from '../../policy/limits/index.ts';
+import { computeMoneyReserved, type RunProgress } from '../../policy/limits/index.ts';
 import { classifyOutcome } from '../../policy/outcome/index.ts';
-import type {
-  Commitments,
-  FinishRecord,
-  Frame,
-  OpenValues,
-  PayloadHead,
-  SettleItem,
-} from '../../storage/schema/record.ts';
+import { HocError } from '../../storage/schema/errors.ts';
+import type { Commitments, FinishRecord, Frame, OpenValues, PayloadHead } from '../../storage/schema/record.ts';
 import { type Bill, computeBill } from './bill.ts';
+import { type Charged, chargeOutcome, chargeRefused } from './charges.ts';
 import type { Ending } from './ending.ts';
 import { findHeader } from './headers.ts';
+import { reportRun } from './report.ts';
 import { proximityOf } from './reserve.ts';
 import { closeStage, type Run } from './run.ts';
 import { sealRun } from './seal.ts';
+import { settleRun } from './top-up.ts';
 
 /**
  * Stage 9: the run's terminal record, appended before the caller can see that the answer is complete.
@@ -24,36 +21,68 @@ import { sealRun } from './seal.ts';
  */
 export function finish(run: Run, ending: Ending): void {
   const { gate } = run;
-  const bill = computeBill(run, ending);
+  const moneyReserved = moneyReservedFor(run);
+  const bill = computeBill(run, ending, moneyReserved);
+  const charged = chargeRun(run, ending, bill);
+  if (charged.charges.some(isOverrun)) run.marks.add('overrun');
   closeStage(run, 'finish', run.marks.has('overrun') ? 'overrun' : ending.status);
-  const plan = run.reserved?.plan ?? null;
-  const settle: readonly SettleItem[] =
-    plan === null || ending.refusal !== null ? [] : settleAmounts(plan, { costNanoUsd: bill.costNanoUsd });
   const sealed = run.sealed ?? sealRun(gate.ids, run);
   const open: OpenValues = { ...sealed.open };
   if (ending.captured !== null) open.response_salt = ending.captured.salt;
-  if (settle.length > 0) open.settle = settle;
-  const seq = gate.spool.nextSeq();
+  if (charged.settle.length > 0) open.settle = charged.settle;
   const commitments = { ...sealed.commitments, response: ending.captured?.commitment ?? null };
-  const record = buildRecord(run, ending, { bill, seq, commitments });
-  const tail = Buffer.from(JSON.stringify(open));
-  gate.spool.append(...capturedAnswer(run, ending), {
-    kind: 'record',
-    seq,
-    head: Buffer.from(canonicalJson(record)),
-    tail,
-  });
-  if (settle.length > 0) {
-    const items = settle.map((item) => ({ key: item.key, amount: BigInt(item.amount) }));
-    gate.settler.add(record.tenant, run.id, items);
-  }
-  report(run, record);
+  const record = appendFinish(run, ending, { bill, charged, commitments, moneyReserved, open });
+  if (charged.settle.length > 0) settleRun(run, record.tenant, charged.settle);
+  reportRun(run, record);
+}
+
+function chargeRun(run: Run, ending: Ending, bill: Bill): Charged {
+  const { reserved } = run;
+  if (reserved === null || run.sealed === null || ending.status === 'blocked') return chargeRefused(reserved);
+  return chargeOutcome(reserved, bill.outcome);
+}
+
+function moneyReservedFor({ reserved }: Run): bigint | null {
+  return reserved?.held ? computeMoneyReserved(reserved.plan, reserved.items) : null;
+}
+
+function isOverrun(charge: Charged['charges'][number]): boolean {
+  return BigInt(charge.settled) > BigInt(charge.reserved);
 }
 
 interface Sums {
   bill: Bill;
-  seq: number;
+  charged: Charged;
   commitments: Commitments;
+  moneyReserved: bigint | null;
+  open: OpenValues;
+}
+
+/** Appends the record with the answer's payload, or without it where only that does not fit any more. */
+function appendFinish(run: Run, ending: Ending, sums: Sums): FinishRecord {
+  const payload = capturedAnswer(run, ending);
+  try {
+    return append(run, { payload, record: buildRecord(run, ending, sums), open: sums.open });
+  } catch (error) {
+    if (payload.length === 0 || !(error instanceof HocError) || error.code !== 'spool_full') throw error;
+    run.marks.add('payload_dropped');
+    return append(run, { payload: [], record: buildRecord(run, ending, sums), open: sums.open });
+  }
+}
+
+function append(
+  { gate }: Run,
+  { payload, record, open }: { payload: Frame[]; record: FinishRecord; open: OpenValues },
+): FinishRecord {
+  const seq = gate.spool.nextSeq();
+  const sequenced = { ...record, proxy_seq: seq };
+  gate.spool.append(...payload, {
+    kind: 'record',
+    seq,
+    head: Buffer.from(canonicalJson(sequenced)),
+    tail: Buffer.from(JSON.stringify(open)),
+  });
+  return sequenced;
 }
 
 function buildRecord(run: Run, ending: Ending, sums: Sums): FinishRecord {
@@ -61,13 +90,13 @@ function buildRecord(run: Run, ending: Ending, sums: Sums): FinishRecord {
   const { identified, read } = run;
   const who = identified ?? run.suspect;
   const endedAtMs = Math.max(clock.nowMs(), run.startedAtMs);
-  const proximity = proximityOf(run, ending.refusal?.code === 'limit_exceeded');
+  const proximity = proximityOf(run, ending.refusal?.code === 'limit_exceeded', progressOf(run, sums.bill));
   return {
     v: 1,
     kind: 'finish',
     proxy_id: spool.proxyId,
     proxy_epoch: spool.epoch,
-    proxy_seq: sums.seq,
+    proxy_seq: 0,
     tenant: who?.tenant.tenant ?? '',
     at_ms: endedAtMs,
     run_id: run.id,
@@ -83,7 +112,7 @@ function buildRecord(run: Run, ending: Ending, sums: Sums): FinishRecord {
     outcome: classifyOutcome({ status: ending.status, proximity }),
     proximity,
     ...describeVerdict(run, ending),
-    ...describeBill(run, sums.bill),
+    ...describeBill(run, sums),
     latency_ms: Math.max(0, Math.round((clock.nowUs() - run.startedUs) / 1000)),
     ttft_ms: ending.ttftMs,
     snapshot_id: who?.tenant.snapshotId ?? null,
@@ -95,6 +124,7 @@ function buildRecord(run: Run, ending: Ending, sums: Sums): FinishRecord {
     events: run.events,
     request_bytes: read?.body.length ?? 0,
     response_bytes: ending.captured?.wholeBytes ?? 0,
+    limits: sums.charged.charges,
     commitments: sums.commitments,
   };
 }
@@ -111,24 +141,38 @@ function describeVerdict(run: Run, { refusal, httpStatus }: Ending) {
   };
 }
 
-function describeBill(run: Run, bill: Bill) {
+/** What the run took, for its caps; tokens that nobody told are left out. */
+function progressOf(run: Run, { outcome }: Bill): RunProgress {
+  return {
+    inputTokens: BigInt(outcome.usage?.input_tokens ?? 0),
+    outputTokens: BigInt(outcome.usage?.output_tokens ?? 0),
+    costNanoUsd: outcome.costNanoUsd,
+    elapsedMs: (run.gate.clock.nowUs() - run.startedUs) / 1000,
+  };
+}
+
+function describeBill(run: Run, { bill, moneyReserved }: Sums) {
   return {
     usage: bill.usage,
     usage_source: bill.usageSource,
     cost_nano_usd: bill.costNanoUsd?.toString() ?? null,
-    reserved_nano_usd: run.reserved?.plan?.moneyReservedNanoUsd?.toString() ?? null,
+    reserved_nano_usd: moneyReserved?.toString() ?? null,
     estimated_input_tokens: run.read?.facts.estimatedInputTokens ?? null,
     estimated_output_tokens: bill.estimatedOutputTokens,
   };
 }
 
 function capturedAnswer(run: Run, ending: Ending): Frame[] {
-  const tenant = run.identified?.tenant;
-  if (tenant?.document.capture !== 'full' || ending.captured === null || ending.captured.wholeBytes === 0) return [];
+  const tenant = run.identified?.tenant.tenant;
+  if (tenant === undefined || !run.keepsPayloads || !ending.captured?.wholeBytes) return [];
+  if (run.gate.spool.room(tenant) !== 'all') {
+    run.marks.add('payload_dropped');
+    return [];
+  }
   const headers = ending.head?.headers ?? [];
   const head: PayloadHead = {
     run_id: run.id,
-    tenant: tenant.tenant,
+    tenant,
     part: 'response',
     content_type: findHeader(headers, 'content-type'),
     content_encoding: findHeader(headers, 'content-encoding'),
@@ -136,32 +180,4 @@ function capturedAnswer(run: Run, ending: Ending): Frame[] {
     stored_bytes: ending.captured.stored.length,
   };
   return [{ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: ending.captured.stored }];
-}
-
-function report(run: Run, record: FinishRecord): void {
-  const { telemetry } = run.gate;
-  const reserved = run.reserved;
-  reserved?.limits.forEach((limit, index) => {
-    const reading = reserved.readings[index];
-    const ceiling = Number(limit.ceiling);
-    if (reading === undefined || ceiling <= 0) return;
-    telemetry.limitUsed(record.tenant, limit.id, Number(reading.used + reading.reserved) / ceiling);
-  });
-  telemetry.runFinished({
-    tenant: record.tenant,
-    provider: record.provider ?? '',
-    dialect: record.dialect ?? '',
-    model: run.quote?.price?.id ?? '',
-    status: record.status,
-    verdict: record.verdict,
-    refusalCode: record.refusal_code,
-    inputTokens: record.usage.input_tokens ?? 0,
-    outputTokens: record.usage.output_tokens ?? 0,
-    costNanoUsd: BigInt(record.cost_nano_usd ?? '0'),
-    latencyMs: record.latency_ms,
-    ttftMs: record.ttft_ms,
-    count: record.count,
-    degraded: run.marks.has('redis_degraded'),
-    stageUs: run.stageUs,
-  });
 }

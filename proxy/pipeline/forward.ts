@@ -1,25 +1,35 @@
-import { HocError } from '../../storage/schema/errors.ts';
-import type { UsageFilter } from '../dialects/dialect.ts';
+import { HocError, refusalCatalogue } from '../../storage/schema/errors.ts';
+import type { AnswerFacts } from '../dialects/dialect.ts';
 import { type AskedBody, askForUsage } from './ask-usage.ts';
 import type { CallerAnswer } from './call.ts';
+import { type Cut, recordCut } from './cut.ts';
+import type { Ending } from './ending.ts';
 import { finish } from './finish.ts';
 import { forwardableAnswerHeaders } from './headers.ts';
+import { Inflow, Valve } from './inflow.ts';
 import type { Intended } from './intent.ts';
+import { isMeasured, type Meter, openMeter } from './meter.ts';
 import { type Observation, openObservation } from './observe.ts';
+import { Outlet } from './outlet.ts';
 import type { Gate, UpstreamExchange, UpstreamHead } from './ports.ts';
-import { answerFailure } from './refused.ts';
-import { closeStage, type Run } from './run.ts';
+import { answerFailure, answerRefusal } from './refused.ts';
+import { closeStage, type Refusal, type Run } from './run.ts';
+import { settleUnrecorded } from './unrecorded.ts';
 import { addressUpstream } from './upstream-address.ts';
+import { startWatch, type Watch } from './watch.ts';
 
 /** How long a stream whose terminal event has arrived may take to end before that event is released all the same. */
 const lingerMs = 250;
+/** Size of the pieces in which an answer is measured that comes faster than its reservation grows. */
+const pieceBytes = 512;
 
 /**
- * Stages 7 to 9: sends the request, lets the answer through as it comes, and holds its last bytes until `finish` stands
- * in the spool.
+ * Stages 7 to 9: sends the request, lets the answer through as it comes and as far as it is reserved, and holds its last
+ * bytes until `finish` stands in the spool.
  *
  * Resolves when the run has ended, however it ended. Nothing is ever sent twice. A caller that leaves ends the exchange
- * with the provider at once; a provider that fails before its head becomes a native error, after it a broken-off answer.
+ * with the provider at once, and so does a limit that cuts the run; a provider that fails before its head becomes a
+ * native error, after it a broken-off answer.
  */
 export function forward(run: Run, permit: Intended, caller: CallerAnswer): Promise<void> {
   return new Promise((resolve) => new Relay({ run, permit, caller, resolve }).start());
@@ -31,17 +41,17 @@ class Relay {
   readonly #permit: Intended;
   readonly #caller: CallerAnswer;
   readonly #resolve: () => void;
+  readonly #valve = new Valve(() => this.#exchange);
+  readonly #outlet: Outlet;
+  readonly #inflow = new Inflow((piece, done) => this.#take(piece, done));
+  #meter: Meter;
+  #watch: Watch | null = null;
   #exchange: UpstreamExchange | null = null;
   #head: UpstreamHead | null = null;
   #asked: AskedBody | null = null;
-  #filter: UsageFilter | null = null;
   #observation: Observation | null = null;
-  #held: Buffer[] = [];
-  #terminal = false;
-  #decoding = false;
-  readonly #undecoded: Buffer[] = [];
-  #afterDecoding: (() => void) | null = null;
   #finished = false;
+  #delivered = false;
   #ttftMs: number | null = null;
   #linger: NodeJS.Timeout | null = null;
 
@@ -51,49 +61,54 @@ class Relay {
     this.#permit = input.permit;
     this.#caller = input.caller;
     this.#resolve = input.resolve;
+    this.#outlet = new Outlet(input.caller, this.#valve);
+    this.#meter = openMeter(input.run, input.permit);
   }
 
   start(): void {
     const { identified, request } = this.#permit;
     this.#caller.once('close', () => this.#onCallerGone());
+    // `writableFinished` is no witness: it is true as well where the connection went with the last bytes on it.
+    this.#caller.once('finish', () => {
+      this.#delivered = true;
+    });
     if (this.#caller.destroyed) {
       this.#onCallerGone();
       return;
     }
     const asked = askForUsage(this.#run, this.#permit);
     this.#asked = asked;
+    const address = addressUpstream({
+      credentials: this.#gate.credentials,
+      identified,
+      dialect: request.dialect,
+      plainAnswer: asked.asked || isMeasured(this.#permit),
+      plainBody: request.outgoingIsPlain,
+    });
+    const body = asked.body.length === 0 ? null : asked.body;
     this.#exchange = this.#gate.upstream.send(
-      {
-        provider: identified.provider,
-        method: identified.route.method,
-        ...addressUpstream({
-          credentials: this.#gate.credentials,
-          identified,
-          dialect: request.dialect,
-          plainAnswer: asked.asked,
-        }),
-        body: asked.body.length === 0 ? null : asked.body,
-      },
+      { provider: identified.provider, method: identified.route.method, ...address, body },
       {
         onHead: (head) => this.#onHead(head),
         onData: (chunk) => this.#onData(chunk),
-        onEnd: () => this.#whenDecoded(() => this.#onEnd()),
-        onError: (error) => this.#whenDecoded(() => this.#onError(error)),
+        onEnd: () => this.#inflow.whenThrough(() => this.#onEnd()),
+        onError: (error) => this.#inflow.whenThrough(() => this.#onError(error)),
       },
     );
+    this.#watch = startWatch(this.#run, this.#permit, (cut) => this.#onCut(cut));
   }
 
   #onHead(head: UpstreamHead): void {
     if (this.#finished) return;
     this.#head = head;
-    this.#observation = openObservation({
-      dialect: this.#permit.request.dialect,
-      head,
-      salt: this.#gate.ids.salt(),
-      maxBytes: this.#gate.limits.maxCaptureBytes,
-    });
-    this.#filter = this.#asked?.openFilter(head) ?? null;
-    const headers = forwardableAnswerHeaders(head.headers, this.#filter !== null || head.status === 204);
+    const { dialect } = this.#permit.request;
+    const { maxCaptureBytes: maxBytes } = this.#gate.limits;
+    const observation = openObservation({ dialect, head, salt: this.#gate.ids.salt(), maxBytes });
+    this.#observation = observation;
+    const filter = this.#asked?.openFilter(head) ?? null;
+    const cuttable = observation.lastBoundary() !== null && this.#canBeCut();
+    this.#outlet.begin(filter, cuttable);
+    const headers = forwardableAnswerHeaders(head.headers, filter !== null || cuttable || head.status === 204);
     headers.push('x-hoc-run-id', this.#run.id);
     try {
       this.#caller.writeHead(head.status, reasonOf(head.statusText), headers);
@@ -106,110 +121,87 @@ class Relay {
     }
   }
 
+  /** Whether this run can be ended in the middle of a stream, and its format has words for that. */
+  #canBeCut(): boolean {
+    const notice = { code: 'limit_exceeded', status: 429, message: '', runId: this.#run.id } as const;
+    return isMeasured(this.#permit) && this.#permit.request.dialect.renderCut(notice) !== null;
+  }
+
   #onData(chunk: Buffer): void {
-    if (this.#decoding) {
-      this.#undecoded.push(chunk);
-      return;
-    }
-    const observation = this.#observation;
-    if (this.#finished || observation === null) {
-      // After an early finish (a provider that lingers behind its terminal event) bytes still pass as they come.
-      if (!this.#caller.destroyed) this.#caller.write(this.#filtered(chunk));
+    if (this.#finished || this.#observation === null) {
+      this.#outlet.passLate(chunk);
       return;
     }
     this.#ttftMs ??= Math.round((this.#gate.clock.nowUs() - this.#run.startedUs) / 1000);
-    this.#decoding = true;
-    observation.push(chunk, (heldFrom) => {
-      this.#decoding = false;
-      if (observation.streamed) this.#release(chunk, heldFrom);
-      else this.#releaseWhole(chunk);
-      this.#onDecoded();
+    const isCovered = chunk.length <= this.#meter.slackTokens();
+    this.#inflow.push(chunk, isCovered ? Number.POSITIVE_INFINITY : pieceBytes);
+  }
+
+  #take(piece: Buffer, done: () => void): void {
+    const observation = this.#observation;
+    if (this.#finished || observation === null) {
+      this.#outlet.passLate(piece);
+      done();
+      return;
+    }
+    observation.push(piece, (heldFrom) => {
+      const boundary = observation.lastBoundary();
+      const pass = () => {
+        if (this.#finished) return;
+        if (observation.streamed) this.#passStream({ bytes: piece, heldFrom, boundary });
+        else this.#outlet.passWhole(piece);
+      };
+      this.#admit(observation, { pass, done, isLast: boundary !== null && heldFrom < piece.length });
     });
   }
 
-  /** What came while a chunk was decoded waits here: a paused parser may not meet the end of its connection. */
-  #onDecoded(): void {
-    const next = this.#undecoded.shift();
-    if (next !== undefined) {
-      this.#onData(next);
+  /** Lets a piece pass once it is reserved. The last one always is: with it the provider tells what the run came to. */
+  #admit(
+    observation: Observation,
+    { pass, done, isLast }: { pass: () => void; done: () => void; isLast: boolean },
+  ): void {
+    const isFree = isLast || this.#finished || (this.#head?.status ?? 0) >= 400;
+    const progress = {
+      outputBoundTokens: observation.outputBoundTokens(),
+      inputTokens: observation.inputTokens(),
+    };
+    const verdict = isFree ? null : this.#meter.admit(progress, this.#inflow.waitingBytes);
+    const conclude = (cut: Cut | null) => {
+      if (cut === null) pass();
+      else this.#onCut(cut);
+      done();
+    };
+    if (!(verdict instanceof Promise)) {
+      conclude(verdict);
       return;
     }
-    const act = this.#afterDecoding;
-    this.#afterDecoding = null;
-    act?.();
+    this.#valve.hold();
+    void verdict.then((cut) => {
+      this.#valve.release();
+      conclude(cut);
+    });
   }
 
-  #whenDecoded(act: () => void): void {
-    if (this.#decoding) this.#afterDecoding = act;
-    else act();
-  }
-
-  #release(chunk: Buffer, heldFrom: number): void {
-    const terminal = heldFrom < chunk.length;
-    const bytes = this.#filtered(chunk);
-    const freeBytes = this.#filter === null ? heldFrom : bytes.length;
-    this.#pass(bytes, terminal && this.#filter !== null ? 0 : freeBytes, terminal);
-  }
-
-  #filtered(chunk: Buffer): Buffer {
-    if (this.#filter === null) return chunk;
-    const kept = this.#filter.push(chunk);
-    return Buffer.from(kept.buffer, kept.byteOffset, kept.byteLength);
-  }
-
-  #pass(chunk: Buffer, freeBytes: number, terminal: boolean): void {
-    if (!this.#terminal && !terminal) {
-      if (chunk.length > 0) this.#write(chunk);
-      return;
-    }
-    const free = this.#terminal ? 0 : freeBytes;
-    if (free > 0) this.#write(chunk.subarray(0, free));
-    this.#held.push(chunk.subarray(free));
-    this.#terminal = true;
-    this.#linger ??= setTimeout(() => this.#finishAndRelease(false), lingerMs);
-  }
-
-  /** The newest chunk waits: only the last one completes the answer. */
-  #releaseWhole(chunk: Buffer): void {
-    const previous = this.#held.pop();
-    this.#held.push(chunk);
-    if (previous !== undefined) this.#write(previous);
-  }
-
-  #write(chunk: Buffer): void {
-    if (this.#caller.destroyed || this.#caller.write(chunk)) return;
-    this.#exchange?.pause();
-    this.#caller.once('drain', () => this.#exchange?.resume());
+  #passStream(piece: { bytes: Buffer; heldFrom: number; boundary: number | null }): void {
+    this.#outlet.pass(piece);
+    if (this.#outlet.terminal) this.#linger ??= setTimeout(() => this.#finishAndRelease(false), lingerMs);
   }
 
   #onEnd(): void {
-    if (this.#finished) {
-      this.#caller.end(this.#filter === null ? undefined : Buffer.from(this.#filter.end()));
-      return;
-    }
-    this.#finishAndRelease(true);
+    if (this.#finished) this.#outlet.end();
+    else this.#finishAndRelease(true);
   }
 
   #finishAndRelease(ended: boolean): void {
     if (this.#finished) return;
     const facts = this.#observeEnd();
     const failed = (this.#head?.status ?? 500) >= 400 || facts?.failed === true;
-    if (!this.#finish(failed ? 'failed' : 'succeeded', facts)) return;
-    if (ended && this.#filter !== null) this.#held.push(Buffer.from(this.#filter.end()));
-    const last = this.#held.pop();
-    for (const chunk of this.#held) this.#caller.write(chunk);
-    this.#held = [];
-    if (!ended) {
-      if (last !== undefined) this.#caller.write(last);
-      return;
-    }
-    if (last === undefined) this.#caller.end();
-    else this.#caller.end(last);
+    if (this.#finish({ status: failed ? 'failed' : 'succeeded', facts })) this.#outlet.release(ended);
   }
 
   #onError(error: HocError): void {
     if (this.#finished) {
-      this.#caller.destroy();
+      if (!this.#outlet.over) this.#caller.destroy();
       return;
     }
     const head = this.#head;
@@ -220,49 +212,71 @@ class Relay {
     }
     const facts = head === null ? null : this.#observeEnd();
     if (head === null) closeStage(this.#run, 'forward', 'failed');
-    if (!this.#finish('failed', facts)) return;
+    if (!this.#finish({ status: 'failed', facts })) return;
     if (head === null) answerFailure(this.#run, this.#caller, error);
     else this.#caller.destroy();
   }
 
   #onCallerGone(): void {
     if (this.#finished) {
-      if (!this.#caller.writableFinished) this.#exchange?.abort();
+      if (!this.#delivered) this.#exchange?.abort();
       return;
     }
     this.#exchange?.abort();
     const facts = this.#observation === null ? null : this.#observeEnd();
     if (this.#head === null) closeStage(this.#run, 'forward', 'caller_gone');
-    this.#finish('cancelled', facts);
+    this.#finish({ status: 'cancelled', facts });
   }
 
-  #observeEnd() {
+  /** Ends the run where it stands: before the head by a native refusal, behind it in the answer's own words. */
+  #onCut(cut: Cut): void {
+    if (this.#finished || this.#outlet.terminal) return;
+    this.#exchange?.abort();
+    const { refusal } = cut;
+    recordCut(this.#run, cut);
+    if (this.#head === null) {
+      closeStage(this.#run, 'forward', `cut:${refusal.code}`);
+      if (!this.#finish({ status: 'truncated', facts: null, refusal })) return;
+      answerRefusal(this.#run, { runId: this.#run.id, refusal }, this.#caller);
+      return;
+    }
+    const facts = this.#observeEnd(`cut:${refusal.code}`);
+    if (!this.#finish({ status: 'truncated', facts, refusal })) return;
+    const { status } = refusalCatalogue[refusal.code];
+    const notice = { code: refusal.code, status, message: refusal.message, runId: this.#run.id };
+    this.#outlet.cut(this.#permit.request.dialect.renderCut(notice));
+  }
+
+  #observeEnd(detail?: string): AnswerFacts | null {
     const facts = this.#observation?.end() ?? null;
-    closeStage(this.#run, 'observe', facts?.usageReported ? 'usage' : 'no_usage');
+    closeStage(this.#run, 'observe', detail ?? (facts?.usageReported ? 'usage' : 'no_usage'));
     return facts;
   }
 
   /** False where the record could not be appended: then the answer is broken off, never released unrecorded. */
-  #finish(status: 'succeeded' | 'failed' | 'cancelled', facts: ReturnType<Observation['end']> | null): boolean {
+  #finish(end: { status: Ending['status']; facts: AnswerFacts | null; refusal?: Refusal }): boolean {
     this.#finished = true;
     if (this.#linger !== null) clearTimeout(this.#linger);
-    const captured = this.#observation?.capture.end() ?? null;
+    this.#watch?.stop();
+    this.#meter.stop();
+    const { refusal = null } = end;
     try {
       finish(this.#run, {
-        status,
-        refusal: null,
+        ...end,
+        refusal,
+        sent: this.#exchange?.sent ?? false,
         head: this.#head,
-        httpStatus: this.#head?.status ?? null,
-        facts,
-        captured,
+        httpStatus: this.#head?.status ?? (refusal === null ? null : refusalCatalogue[refusal.code].status),
+        captured: this.#observation?.capture.end() ?? null,
         streamed: this.#observation?.streamed ?? this.#permit.request.facts.streamed,
         ttftMs: this.#ttftMs,
-        altered: this.#asked?.asked ?? false,
+        altered: (this.#asked?.asked ?? false) || this.#run.marks.has('output_capped'),
         count: 1,
       });
       return true;
     } catch (error) {
       this.#gate.telemetry.failed('finish', error);
+      settleUnrecorded(this.#run);
       this.#exchange?.abort();
       this.#caller.destroy();
       return false;

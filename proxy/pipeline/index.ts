@@ -1,4 +1,5 @@
 import type { CallerAnswer, InboundCall } from './call.ts';
+import { capOutput } from './cap-output.ts';
 import type { RefusalCollapse } from './collapse.ts';
 import { decide } from './decide.ts';
 import { forward } from './forward.ts';
@@ -10,6 +11,7 @@ import { read } from './read.ts';
 import { endFaulty } from './refused.ts';
 import { reserve } from './reserve.ts';
 import { isRefusal, openRun, type Run } from './run.ts';
+import { settleRun } from './top-up.ts';
 
 /** What every run goes through: the joined drivers, and the one place where refusals end. */
 export interface Entry {
@@ -24,7 +26,7 @@ export interface Entry {
  * | --- | --- |
  * | 1 `identify` | who calls, and to which provider |
  * | 2 `read` | the body and its neutral facts |
- * | 3 `decide` | the request-phase verdict and its digest |
+ * | 3 `decide` | the request-phase verdict and its digest; then the tenant's output cap goes into the request |
  * | 4 `price` | what it may cost at most |
  * | 5 `reserve` | every limit reserved at once |
  * | 6 `intent` | the run is on record |
@@ -47,13 +49,15 @@ async function govern(collapse: RefusalCollapse, run: Run, caller: CallerAnswer)
   if (isRefusal(identified)) return collapse.end(run, identified, caller);
   run.identified = identified;
 
-  const request = await read(run, identified);
-  if (isRefusal(request)) return collapse.end(run, request, caller);
-  run.read = request;
+  const asked = await read(run, identified);
+  if (isRefusal(asked)) return collapse.end(run, asked, caller);
+  run.read = asked;
 
-  const decided = decide(run, identified, request);
+  const decided = decide(run, identified, asked);
   if (isRefusal(decided)) return collapse.end(run, decided, caller);
 
+  const request = capOutput(run, identified, asked);
+  run.read = request;
   const quote = price(run, identified, request);
 
   const reserved = await reserve(run, { identified, request, quote, decided });
@@ -71,5 +75,5 @@ async function govern(collapse: RefusalCollapse, run: Run, caller: CallerAnswer)
 /** Gives back what a run that will not be forwarded had reserved. */
 function releaseReservation(run: Run): void {
   const tenant = run.identified?.tenant.tenant;
-  if (tenant !== undefined && run.reserved?.plan !== null) run.gate.settler.add(tenant, run.id, []);
+  if (tenant !== undefined && run.reserved !== null && run.reserved.items.length > 0) settleRun(run, tenant, []);
 }

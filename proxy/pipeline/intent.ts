@@ -1,6 +1,8 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
+import { computeMoneyReserved } from '../../policy/limits/index.ts';
 import { HocError } from '../../storage/schema/errors.ts';
-import type { Frame, IntentRecord, PayloadHead } from '../../storage/schema/record.ts';
+import type { Frame, IntentRecord, OpenValues, PayloadHead } from '../../storage/schema/record.ts';
+import { type Charged, chargeWorstCase, worstCaseOf } from './charges.ts';
 import {
   closeStage,
   type DecisionRecord,
@@ -34,15 +36,22 @@ export function intent(run: Run, permit: Intended & { decided: DecisionRecord })
 
 function appendIntent(run: Run, permit: Intended & { decided: DecisionRecord }): Intended | Refusal {
   const { gate } = run;
-  if (!gate.spool.accepts()) return spoolFull();
+  const { tenant, document } = permit.identified.tenant;
+  const room = gate.spool.room(tenant);
+  if (room === 'none') return spoolFull();
+  run.keepsPayloads = document.capture === 'full' && room === 'all';
+  if (document.capture === 'full' && room === 'metadata') run.marks.add('payload_dropped');
   run.sealed = sealRun(gate.ids, run);
+  const charged = chargeWorstCase(run, permit.reserved);
+  const open: OpenValues =
+    charged.settle.length === 0 ? run.sealed.open : { ...run.sealed.open, settle: charged.settle };
   try {
     const seq = gate.spool.nextSeq();
     gate.spool.append(...capturedRequest(run, permit), {
       kind: 'record',
       seq,
-      head: Buffer.from(canonicalJson(buildRecord(run, permit, seq))),
-      tail: Buffer.from(JSON.stringify(run.sealed.open)),
+      head: Buffer.from(canonicalJson(buildRecord(run, permit, { seq, charged }))),
+      tail: Buffer.from(JSON.stringify(open)),
     });
     return permit;
   } catch (error) {
@@ -51,9 +60,14 @@ function appendIntent(run: Run, permit: Intended & { decided: DecisionRecord }):
   }
 }
 
-function buildRecord(run: Run, permit: Intended & { decided: DecisionRecord }, seq: number): IntentRecord {
+function buildRecord(
+  run: Run,
+  permit: Intended & { decided: DecisionRecord },
+  { seq, charged }: { seq: number; charged: Charged },
+): IntentRecord {
   const { spool, clock } = run.gate;
-  const { identified, request, decided } = permit;
+  const { identified, request, decided, reserved } = permit;
+  const moneyReserved = reserved.held ? computeMoneyReserved(reserved.plan, reserved.items) : null;
   return {
     v: 1,
     kind: 'intent',
@@ -75,10 +89,11 @@ function buildRecord(run: Run, permit: Intended & { decided: DecisionRecord }, s
     decision_digest: decided.decisionDigest,
     verdict: decided.decision.verdict,
     decided_by: decided.decision.owner,
-    reserved_nano_usd: permit.reserved.plan?.moneyReservedNanoUsd?.toString() ?? null,
-    worst_case_nano_usd: run.quote?.worstCaseNanoUsd?.toString() ?? null,
+    reserved_nano_usd: moneyReserved?.toString() ?? null,
+    worst_case_nano_usd: worstCaseOf(run.quote, moneyReserved)?.toString() ?? null,
     estimated_input_tokens: request.facts.estimatedInputTokens,
     estimated_output_tokens: null,
+    limits: charged.charges,
     commitments: run.sealed?.commitments ?? noCommitments,
   };
 }
@@ -89,7 +104,7 @@ function spoolFull(): Refusal {
 }
 
 function capturedRequest(run: Run, { identified, request }: Intended): Frame[] {
-  if (identified.tenant.document.capture !== 'full' || request.body.length === 0) return [];
+  if (!run.keepsPayloads || request.body.length === 0) return [];
   const stored = request.body.subarray(0, run.gate.limits.maxCaptureBytes);
   const head: PayloadHead = {
     run_id: run.id,

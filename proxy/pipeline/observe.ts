@@ -20,6 +20,12 @@ export type HeldFrom = number;
 export interface Observation {
   readonly capture: Capture;
   readonly streamed: boolean;
+  /** Output tokens that what came so far cannot exceed; Infinity where it cannot be read. */
+  outputBoundTokens(): number;
+  /** The provider's own count of the input, once it has told it. */
+  inputTokens(): number | null;
+  /** Where the last pushed chunk can be cut, as `StreamReader.lastBoundary`; null where the stream cannot be cut at all. */
+  lastBoundary(): number | null;
   /** Calls back, at once where the answer is not compressed, with the offset from which this chunk must be held. */
   push(chunk: Buffer, done: (heldFrom: HeldFrom) => void): void;
   /** Facts of what was seen so far; called once. */
@@ -43,7 +49,9 @@ export function openObservation(input: {
   const streaming = contentType !== null && /event-stream|ndjson/i.test(contentType);
   if (!streaming) return observeWhole({ ...input, contentType, encoding, capture });
   const reader = input.dialect.openStream(contentType);
-  if (encoding === 'identity' || encoding === '') return observeStream(reader, capture);
+  if (encoding === 'identity' || encoding === '') {
+    return observeStream(reader, capture, /event-stream/i.test(contentType));
+  }
   const decoder = openDecoder(encoding);
   return decoder === null ? observeBlind(reader, capture) : observeEncodedStream(reader, capture, decoder);
 }
@@ -57,24 +65,36 @@ function observeWhole(input: {
   maxBytes: number;
 }): Observation {
   const { capture } = input;
+  const isPlain = input.encoding === 'identity' || input.encoding === '';
+  let bytes = 0;
+  // No tokenizer makes more tokens than bytes of what a body holds.
+  const outputBoundTokens = () => (isPlain ? bytes : Number.POSITIVE_INFINITY);
   return {
     capture,
     streamed: false,
+    outputBoundTokens,
+    inputTokens: () => null,
+    lastBoundary: () => null,
     push(chunk, done) {
       capture.push(chunk);
+      bytes += chunk.length;
       done(0);
     },
     end() {
       const decoded = capture.truncated ? null : decodeWhole(capture.bytes(), input.encoding, input.maxBytes * 4);
-      return decoded === null ? silentAnswer : input.dialect.readAnswer(decoded, input.contentType);
+      if (decoded !== null) return input.dialect.readAnswer(decoded, input.contentType);
+      return { ...silentAnswer, outputBoundTokens: outputBoundTokens() };
     },
   };
 }
 
-function observeStream(reader: StreamReader, capture: Capture): Observation {
+function observeStream(reader: StreamReader, capture: Capture, isEvents: boolean): Observation {
   return {
     capture,
     streamed: true,
+    outputBoundTokens: () => reader.outputBoundTokens(),
+    inputTokens: () => reader.inputTokens(),
+    lastBoundary: () => (isEvents ? reader.lastBoundary() : null),
     push(chunk, done) {
       capture.push(chunk);
       const terminalAt = reader.push(chunk);
@@ -88,11 +108,14 @@ function observeBlind(reader: StreamReader, capture: Capture): Observation {
   return {
     capture,
     streamed: true,
+    outputBoundTokens: () => Number.POSITIVE_INFINITY,
+    inputTokens: () => null,
+    lastBoundary: () => null,
     push(chunk, done) {
       capture.push(chunk);
       done(chunk.length);
     },
-    end: () => reader.end(),
+    end: () => ({ ...reader.end(), outputBoundTokens: Number.POSITIVE_INFINITY }),
   };
 }
 
@@ -106,9 +129,13 @@ function observeEncodedStream(reader: StreamReader, capture: Capture, decoder: T
   decoder.on('error', () => {
     broken = true;
   });
+  const outputBoundTokens = () => (broken ? Number.POSITIVE_INFINITY : reader.outputBoundTokens());
   return {
     capture,
     streamed: true,
+    outputBoundTokens,
+    inputTokens: () => reader.inputTokens(),
+    lastBoundary: () => null,
     push(chunk, done) {
       capture.push(chunk);
       if (broken) return done(chunk.length);
@@ -124,7 +151,7 @@ function observeEncodedStream(reader: StreamReader, capture: Capture, decoder: T
     },
     end() {
       decoder.destroy();
-      return reader.end();
+      return { ...reader.end(), outputBoundTokens: outputBoundTokens() };
     },
   };
 }

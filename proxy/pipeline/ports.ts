@@ -1,9 +1,11 @@
 import type { KeyHasher } from '../../policy/access/index.ts';
+import type { LocalShare } from '../../policy/limits/index.ts';
 import type { HocError } from '../../storage/schema/errors.ts';
 import type { Frame } from '../../storage/schema/record.ts';
 import type { ReserveReply, ReserveRequest, SettleRequest } from '../../storage/schema/reservation.ts';
-import type { RunStatus, Stage, Verdict } from '../../storage/schema/run.ts';
+import type { RunMark, RunStatus, Stage, Verdict } from '../../storage/schema/run.ts';
 import type { ProviderEntry } from '../../storage/schema/snapshot.ts';
+import type { OpenReservations } from './open-reservations.ts';
 import type { CompiledSnapshot } from './snapshot.ts';
 
 /** Time, ids and randomness: owned here so that tests can hold them still. */
@@ -32,8 +34,8 @@ export interface SpoolPort {
   readonly epoch: number;
   nextSeq(): number;
   append(...frames: Frame[]): void;
-  /** Whether a new run may begin; room for the records of open runs is kept back. */
-  accepts(): boolean;
+  /** What of a tenant's new run can be taken: all of it, its records without payloads, or nothing. */
+  room(tenant: string): 'all' | 'metadata' | 'none';
 }
 
 export interface UpstreamRequest {
@@ -62,6 +64,8 @@ export interface UpstreamListener {
 }
 
 export interface UpstreamExchange {
+  /** Whether any of the request was written to a connection: from then on the provider may charge for it. */
+  readonly sent: boolean;
   pause(): void;
   resume(): void;
   abort(): void;
@@ -92,14 +96,25 @@ export interface RunSummary {
   ttftMs: number | null;
   count: number;
   degraded: boolean;
+  marks: readonly RunMark[];
   /** Microseconds spent in each stage, for stages that ran. */
   stageUs: readonly { stage: Stage; us: number }[];
 }
+
+/** Why a run under way was ended: a top-up that did not fit, a cap on it, or counters that did not answer. */
+export type CutCause = 'limit' | 'cap' | 'duration' | 'redis' | 'unmeasured';
 
 export interface TelemetryPort {
   runStarted(): void;
   runFinished(summary: RunSummary): void;
   limitUsed(tenant: string, limitId: string, ratio: number): void;
+  /** A run was the first of its window to bring a limit's counter to the near mark. */
+  limitNear(tenant: string, limitId: string): void;
+  /** A run came to more than was reserved for it. */
+  limitOverrun(tenant: string, limitId: string): void;
+  /** A reservation of a run under way was raised or renewed. */
+  limitToppedUp(result: ReserveReply['kind']): void;
+  runCut(cause: CutCause): void;
   failed(what: string, error: unknown): void;
 }
 
@@ -118,6 +133,12 @@ export interface Gate {
   upstream: UpstreamPort;
   credentials: CredentialPort;
   telemetry: TelemetryPort;
-  settler: { add(tenant: string, runId: string, items: readonly { key: string; amount: bigint }[]): void };
+  openReservations: OpenReservations;
+  localShare: LocalShare;
+  settler: {
+    add(tenant: string, runId: string, items: readonly { key: string; amount: bigint }[]): void;
+    /** Sends at once what waits to be settled. */
+    flush(): void;
+  };
   limits: { maxBodyBytes: number; maxCaptureBytes: number; reservationMs: number };
 }

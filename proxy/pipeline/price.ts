@@ -1,4 +1,4 @@
-import { computeWorstCase, findPrice } from '../../policy/pricing/index.ts';
+import { computeWorstCase, findPrice, hidesOutput } from '../../policy/pricing/index.ts';
 import type { ModelPrice } from '../../storage/schema/snapshot.ts';
 import { closeStage, type Identified, type PriceQuote, type Read, type Run } from './run.ts';
 
@@ -17,16 +17,44 @@ export function price(run: Run, identified: Identified, request: Read): PriceQuo
 /** The worst case of the request as it stands: a pure function of its facts and the price document. */
 export function computeQuote(atMs: number, identified: Identified, request: Read): PriceQuote {
   const { facts } = request;
-  if (readOnlyMethods.has(identified.route.method)) return { price: null, worstCaseNanoUsd: 0n, unboundedReason: null };
+  const none = { price: null, hidesOutput: facts.hiddenOutput, worstCaseNanoUsd: null, unboundedReason: null };
+  if (readOnlyMethods.has(identified.route.method)) {
+    return { ...none, inputTokens: 0, outputTokens: 0, worstCaseNanoUsd: 0n };
+  }
+  const inputTokens = facts.inputBoundTokens;
   const found = facts.model === null ? null : findModel(identified, request, { model: facts.model, atMs });
-  if (found === null) return { price: null, worstCaseNanoUsd: null, unboundedReason: 'unpriced' };
+  if (found === null) {
+    const hides = facts.hiddenOutput || hidesByName(identified, request);
+    return {
+      ...none,
+      inputTokens,
+      outputTokens: facts.maxOutputTokens,
+      hidesOutput: hides,
+      unboundedReason: 'unpriced',
+    };
+  }
   const worst = computeWorstCase(found, {
-    inputTokens: facts.inputBoundTokens,
+    inputTokens,
     outputTokens: facts.maxOutputTokens === null ? null : Math.ceil(facts.maxOutputTokens / facts.choices),
     answers: facts.choices,
+    inputMedia: facts.inputMedia,
   });
   const unbounded = facts.unbounded !== null || worst.nanoUsd === null;
-  return { price: found, worstCaseNanoUsd: worst.nanoUsd, unboundedReason: unbounded ? 'unbounded' : null };
+  return {
+    price: found,
+    inputTokens,
+    outputTokens: worst.outputTokens,
+    hidesOutput: facts.hiddenOutput || found.hidden_output === true,
+    worstCaseNanoUsd: worst.nanoUsd,
+    unboundedReason: unbounded ? 'unbounded' : null,
+  };
+}
+
+/** What a model's name tells where no price list knows it. */
+function hidesByName({ provider }: Identified, { facts, dialect }: Read): boolean {
+  const { model } = facts;
+  const lists = [provider.price_as ?? provider.slug, dialect.vendor];
+  return model !== null && lists.some((list) => list !== null && hidesOutput(list, model));
 }
 
 function findModel(identified: Identified, request: Read, asked: { model: string; atMs: number }): ModelPrice | null {

@@ -41,7 +41,7 @@ async function readBody(run: Run, identified: Identified): Promise<Read | Refusa
     if (run.actor === null && facts.bodyActor !== null && isName(facts.bodyActor)) {
       run.actor = readActor(facts.bodyActor, 'inferred');
     }
-    return { dialect, facts, body, parsed };
+    return { dialect, facts, body, plain: bytes, outgoing: body, outgoingIsPlain: false, parsed };
   } catch (error) {
     if (error instanceof HocError && error.code === 'request_invalid')
       return refuse('request_invalid', error.publicMessage);

@@ -3,9 +3,18 @@ import { recognizeDialect } from '../dialects/index.ts';
 import type { CallerAnswer } from './call.ts';
 import { finish } from './finish.ts';
 import type { Refusal, Run } from './run.ts';
+import { settleUnrecorded } from './unrecorded.ts';
 
 /** The parts of an ending without an answer. */
-const unanswered = { head: null, facts: null, captured: null, streamed: false, ttftMs: null, altered: false } as const;
+const unanswered = {
+  head: null,
+  facts: null,
+  captured: null,
+  streamed: false,
+  ttftMs: null,
+  altered: false,
+  sent: false,
+} as const;
 
 /** Records a refused run and answers it in its dialect's own words. The record stands before the answer leaves. */
 export function endRefused(run: Run, refusal: Refusal, caller: CallerAnswer): void {
@@ -51,8 +60,7 @@ export function endFaulty(run: Run, error: unknown, caller: CallerAnswer): void 
     finish(run, { ...unanswered, status: 'failed', refusal: null, httpStatus: 500, count: 1 });
   } catch (recordingError) {
     run.gate.telemetry.failed('finish', recordingError);
-    const tenant = run.identified?.tenant.tenant;
-    if (tenant !== undefined) run.gate.settler.add(tenant, run.id, []);
+    settleUnrecorded(run);
   }
   if (caller.destroyed) return;
   const message = 'The proxy failed on this run; nothing was sent to the provider after the failure.';

@@ -1,9 +1,9 @@
-import { computeProximity, explainRefusal, planReservation } from '../../policy/limits/index.ts';
-import type { Decision, DecisionContext, FactValue } from '../../storage/schema/decision.ts';
+import { computeProximity, planReservation, type RunProgress } from '../../policy/limits/index.ts';
 import type { Reading } from '../../storage/schema/reservation.ts';
 import type { Proximity } from '../../storage/schema/run.ts';
-import { recordDecision } from './decide.ts';
+import { computeAmounts, firstOutputTokens } from './amounts.ts';
 import { actorName } from './identify.ts';
+import { refuseByReading, refuseUnplanned } from './limit-refusal.ts';
 import {
   closeStage,
   type DecisionRecord,
@@ -14,132 +14,72 @@ import {
   type Refusal,
   type Reserved,
   type Run,
-  refuse,
 } from './run.ts';
+import { raiseReservation } from './top-up.ts';
+import { goWithoutCounters } from './without-counters.ts';
 
-type Plan = ReturnType<typeof planReservation>;
+/** What stage 5 reserves for. */
+interface Permit {
+  identified: Identified;
+  request: Read;
+  quote: PriceQuote;
+}
 
 /**
  * Stage 5: every applicable limit reserved in one atomic call, or the first that does not fit named with its reading.
  *
- * Fails closed where Redis does not answer, unless every limit concerned says `allow`; then the run is marked.
- * A run without limits costs no call.
+ * Caps of the run itself are judged by its estimate, without a call. Where Redis does not answer, each limit's own mode
+ * decides; see `goWithoutCounters`. A run without counters costs no call.
  */
-export async function reserve(
-  run: Run,
-  permit: { identified: Identified; request: Read; quote: PriceQuote; decided: DecisionRecord },
-): Promise<Reserved | Refusal> {
+export async function reserve(run: Run, permit: Permit & { decided: DecisionRecord }): Promise<Reserved | Refusal> {
   const result = await reserveAll(run, permit);
-  closeStage(run, 'reserve', isRefusal(result) ? `refused:${result.code}` : 'ok');
+  closeStage(run, 'reserve', describe(result));
   return result;
 }
 
-async function reserveAll(
-  run: Run,
-  permit: { identified: Identified; request: Read; quote: PriceQuote },
-): Promise<Reserved | Refusal> {
-  const { gate } = run;
-  const { identified, request, quote } = permit;
-  const plan = planReservation(
-    identified.tenant.limits,
-    {
-      subTenant: identified.key.sub_tenant,
-      keyId: identified.key.id,
-      keyName: identified.key.name,
-      actor: actorName(run),
-      model: request.facts.model,
-      provider: identified.provider.slug,
-      route: identified.route.path,
-      tags: run.tags,
-    },
-    { worstCaseNanoUsd: quote.worstCaseNanoUsd, unboundedReason: quote.unboundedReason },
-  );
+function describe(result: Reserved | Refusal): string {
+  if (isRefusal(result)) return `refused:${result.code}`;
+  return result.readings.some((reading) => reading.near) ? 'near' : 'ok';
+}
+
+async function reserveAll(run: Run, permit: Permit): Promise<Reserved | Refusal> {
+  const plan = planLimits(run, permit);
+  const { tenant } = permit.identified.tenant;
   if (plan.skipped.length > 0) run.marks.add('limit_skipped');
-  run.reserved = { plan, readings: [], limits: plan.limits };
-  if (plan.refusal !== null) {
-    const owner = `limit:${plan.refusal.limitId}`;
-    return refuseByLimit(run, identified, {
-      owner,
-      reason: plan.refusal.reason,
-      facts: { unplanned: plan.refusal.reason },
-    });
-  }
-  if (plan.items.length === 0) return run.reserved;
-  const reply = await gate.reservations.reserve({
-    tenant: identified.tenant.tenant,
-    runId: run.id,
-    expiresInMs: gate.limits.reservationMs,
-    items: plan.items,
-  });
-  if (reply.kind === 'granted') {
-    run.reserved = { plan, readings: reply.readings, limits: plan.limits };
-    return run.reserved;
-  }
-  run.reserved = { plan: null, readings: reply.kind === 'refused' ? reply.readings : [], limits: plan.limits };
-  if (reply.kind === 'down') return withoutCounters(run, plan);
-  return refuseByReading({ run, identified, plan }, reply.refused, reply.readings);
+  const reserved: Reserved = { plan, items: plan.items, readings: [], held: false, refusedBy: null };
+  run.reserved = reserved;
+  if (plan.refusal !== null) return refuseUnplanned(run, reserved, plan.refusal);
+  if (plan.items.length === 0) return reserved;
+  // A caller whose last answer has just ended finds its place free: its settlement goes in the same call, before this.
+  if (plan.limits.some(({ kind }) => kind === 'concurrency')) run.gate.settler.flush();
+  const reply = await raiseReservation(run, { tenant, items: plan.items, raises: false });
+  if (reply.kind === 'down') return goWithoutCounters(run, permit.identified, reserved);
+  if (reply.kind === 'refused') return refuseByReading(run, reserved, reply);
+  run.gate.localShare.note(plan, { tenant, nowMs: run.gate.clock.nowMs() });
+  return run.reserved;
 }
 
-function withoutCounters(run: Run, plan: Plan): Reserved | Refusal {
-  run.marks.add('redis_degraded');
-  if (plan.redisDown === 'allow') return { plan: null, readings: [], limits: plan.limits };
-  const refusal = refuse(
-    'engine_down',
-    'The limit counters are unavailable and this limit does not allow runs without them.',
-    'capacity',
-  );
-  return { ...refusal, retryAfterMs: 1000 };
-}
-
-function refuseByReading(
-  { run, identified, plan }: { run: Run; identified: Identified; plan: Plan },
-  refused: number,
-  readings: readonly Reading[],
-): Refusal {
-  const limit = plan.limits[refused];
-  const item = plan.items[refused];
-  const reading = readings[refused] ?? readings[0];
-  if (limit === undefined || item === undefined || reading === undefined) {
-    return refuse('engine_down', 'The limit counters gave an answer that does not fit the question.', 'capacity');
-  }
-  const { reason, retryAfterMs } = explainRefusal(limit, reading, item.amount);
-  const refusal = refuseByLimit(run, identified, {
-    owner: `limit:${item.limitId}`,
-    reason,
-    facts: {
-      limit: item.limitId,
-      used: Number(reading.used),
-      reserved: Number(reading.reserved),
-      amount: Number(item.amount),
-      ceiling: Number(item.ceiling),
-    },
-  });
-  return { ...refusal, retryAfterMs };
-}
-
-function refuseByLimit(
-  run: Run,
-  identified: Identified,
-  cause: { owner: string; reason: string; facts: Record<string, FactValue> },
-): Refusal {
-  const decision: Decision = {
-    verdict: 'deny',
-    owner: cause.owner,
-    reason: cause.reason,
-    matched: [],
-    shadow: [],
-    modifications: [],
-    tags: {},
+function planLimits(run: Run, { identified, request, quote }: Permit): Reserved['plan'] {
+  const { key, tenant } = identified;
+  const facts = {
+    subTenant: key.sub_tenant,
+    subTenantPath: tenant.subTenantPaths.get(key.sub_tenant ?? '') ?? [],
+    keyId: key.id,
+    keyName: key.name,
+    actor: actorName(run),
+    model: request.facts.model,
+    provider: identified.provider.slug,
+    route: identified.route.path,
+    tags: run.tags,
   };
-  const context: DecisionContext = { v: 1, phase: 'reserve', at_ms: run.startedAtMs, facts: cause.facts, missing: [] };
-  run.decided = recordDecision(identified.tenant.snapshotId, decision, context);
-  return refuse('limit_exceeded', cause.reason, cause.owner);
+  const amounts = computeAmounts(quote, request.facts, firstOutputTokens(quote, request.facts));
+  return planReservation(tenant.limits, { run: facts, amounts, nowMs: run.startedAtMs });
 }
 
-/** How near the run came to any of its limits. `breach` where one refused it. */
-export function proximityOf(run: Run, refusedByLimit: boolean): Proximity {
-  if (refusedByLimit) return 'breach';
+/** How near the run came to any of its limits and caps. `breach` where one of them refused or cut it. */
+export function proximityOf(run: Run, refused: boolean, progress: RunProgress): Proximity {
   const reserved = run.reserved;
-  if (reserved === null || reserved.plan === null || reserved.readings.length === 0) return 'ok';
-  return computeProximity(reserved.plan, reserved.readings);
+  if (reserved === null) return refused ? 'breach' : 'ok';
+  const readings: readonly Reading[] = refused ? [] : reserved.readings;
+  return computeProximity(reserved.plan, readings, { refused, progress: run.sealed === null ? null : progress });
 }

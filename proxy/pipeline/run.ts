@@ -1,9 +1,9 @@
-import type { CompiledLimit, ReservationPlan } from '../../policy/limits/index.ts';
+import type { ReservationPlan } from '../../policy/limits/index.ts';
 import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
 import type { RefusalCode } from '../../storage/schema/errors.ts';
 import type { Commitments, OpenValues } from '../../storage/schema/record.ts';
-import type { Reading } from '../../storage/schema/reservation.ts';
-import type { Actor, RunEvent, RunMark, Stage } from '../../storage/schema/run.ts';
+import type { Reading, ReservationItem } from '../../storage/schema/reservation.ts';
+import type { Actor, LimitCharge, RunEvent, RunMark, Stage } from '../../storage/schema/run.ts';
 import type { KeyEntry, ModelPrice, ProviderEntry } from '../../storage/schema/snapshot.ts';
 import type { Dialect, RequestFacts, RouteShape } from '../dialects/dialect.ts';
 import type { InboundCall } from './call.ts';
@@ -40,6 +40,12 @@ export interface Read {
   facts: RequestFacts;
   /** Body verbatim. */
   body: Buffer;
+  /** The body without its content encoding. */
+  plain: Buffer;
+  /** What goes to the provider: the body verbatim unless it was changed. */
+  outgoing: Buffer;
+  /** Whether `outgoing` has lost the content encoding that the caller named. */
+  outgoingIsPlain: boolean;
   /** The body as JSON, or undefined where it is none. */
   parsed: unknown;
 }
@@ -47,15 +53,28 @@ export interface Read {
 /** What the run may cost at most. */
 export interface PriceQuote {
   price: ModelPrice | null;
+  /** Bound of the input. */
+  inputTokens: number;
+  /** Bound of the output, of all answers asked for together; null where none is known. */
+  outputTokens: number | null;
+  /** Whether output may be paid for that the answer does not show. */
+  hidesOutput: boolean;
   worstCaseNanoUsd: bigint | null;
   /** Why there is no bound; null where there is one. */
   unboundedReason: 'unpriced' | 'unbounded' | null;
 }
 
+/** What a run takes of its limits while it is under way. */
 export interface Reserved {
-  plan: ReservationPlan | null;
+  plan: ReservationPlan;
+  /** The plan's items, raised by what was topped up. */
+  items: readonly ReservationItem[];
+  /** Of the newest call, in the plan's order, `near` also from earlier ones; empty where nobody answered. */
   readings: readonly Reading[];
-  limits: readonly CompiledLimit[];
+  /** Whether the counters hold it, so that it has to be settled there: not where Redis was away or refused. */
+  held: boolean;
+  /** The limit that refused the run before the wire. */
+  refusedBy: LimitCharge | null;
 }
 
 /** Commitments made before the wire, repeated in `finish`, and the values they commit to. */
@@ -93,7 +112,13 @@ export interface Run {
   decided: DecisionRecord | null;
   quote: PriceQuote | null;
   reserved: Reserved | null;
+  /** The top-up or renewal under way. */
+  raising: Promise<unknown> | null;
   sealed: Sealed | null;
+  /** Whether the bodies of this run are kept: not where the tenant does not want it or the spool is filling up. */
+  keepsPayloads: boolean;
+  /** Whether the run has been handed to be settled: what is granted from then on is not its own any more. */
+  settled: boolean;
 }
 
 /** A stage's refusal: the run goes straight to `finish`. `owner` as in `decided_by`. */
@@ -127,7 +152,10 @@ export function openRun(gate: Gate, call: InboundCall): Run {
     decided: null,
     quote: null,
     reserved: null,
+    raising: null,
     sealed: null,
+    keepsPayloads: false,
+    settled: false,
   };
 }
 

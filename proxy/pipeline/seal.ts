@@ -1,7 +1,7 @@
 import { canonicalJson, commit } from '../../policy/evidence/index.ts';
 import type { Commitments, OpenValues } from '../../storage/schema/record.ts';
 import type { IdPort } from './ports.ts';
-import type { Run, Sealed } from './run.ts';
+import type { DecisionRecord, Run, Sealed } from './run.ts';
 
 /** The commitments of a run that has no erasable value at all. */
 export const noCommitments: Commitments = {
@@ -36,16 +36,25 @@ export function sealRun(ids: IdPort, run: Run): Sealed {
     open.tags = { salt, values: run.tags };
     commitments.tags = commit(salt, canonicalJson(run.tags));
   }
-  if (run.decided !== null) {
-    const salt = ids.salt();
-    open.context = { salt, value: run.decided.context, digest: run.decided.contextDigest };
-    open.decision = run.decided.decision;
-    commitments.context = commit(salt, run.decided.contextJson);
-  }
+  if (run.decided !== null) commitDecision(ids.salt(), run.decided, { commitments, open });
   if (run.read !== null && run.read.body.length > 0) {
     const salt = ids.salt();
     open.request_salt = salt;
     commitments.request = commit(salt, run.read.body);
   }
   return { commitments, open };
+}
+
+/** Commits to the decision that ended a run under way, in place of the one that let it pass. */
+export function sealDecision(ids: IdPort, run: Run): void {
+  if (run.sealed === null || run.decided === null) return;
+  const sealed = { commitments: { ...run.sealed.commitments }, open: { ...run.sealed.open } };
+  commitDecision(ids.salt(), run.decided, sealed);
+  run.sealed = sealed;
+}
+
+function commitDecision(salt: string, decided: DecisionRecord, { commitments, open }: Sealed): void {
+  open.context = { salt, value: decided.context, digest: decided.contextDigest };
+  open.decision = decided.decision;
+  commitments.context = commit(salt, decided.contextJson);
 }

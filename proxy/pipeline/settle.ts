@@ -7,6 +7,8 @@ const groupMs = 50;
 
 export interface Settler {
   add(tenant: string, runId: string, items: SettleRequest['items']): void;
+  /** Sends what waits now: reservations of this turn of the event loop are then judged after it. */
+  flush(): void;
   /** Settles what waits; resolves when Redis has answered. */
   drain(): Promise<void>;
 }
@@ -39,6 +41,7 @@ export function createSettler(input: {
   }
 
   function flush(): void {
+    if (timer !== null) clearTimeout(timer);
     timer = null;
     const group = waiting;
     waiting = [];
@@ -50,8 +53,8 @@ export function createSettler(input: {
       waiting.push({ tenant, runId, items });
       timer ??= setTimeout(flush, groupMs);
     },
+    flush,
     async drain() {
-      if (timer !== null) clearTimeout(timer);
       flush();
       await running;
     },

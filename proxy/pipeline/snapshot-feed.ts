@@ -1,7 +1,7 @@
 import { createHash, type KeyObject, verify } from 'node:crypto';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { Manifest, SignedManifest, SnapshotDocument } from '../../storage/schema/snapshot.ts';
-import { type CompiledSnapshot, compileSnapshot, documentIds } from './snapshot.ts';
+import { type CompiledSnapshot, compileSnapshot, createBreathe, documentIds } from './snapshot.ts';
 
 /** Control, as this proxy reads it. */
 export interface ManifestSource {
@@ -41,7 +41,7 @@ export function createSnapshotFeed(input: {
   nowMs: () => number;
   onChange: (snapshot: CompiledSnapshot) => void;
 }): SnapshotFeed {
-  const taker = createTaker(input.publicKey, input.onChange);
+  const taker = createTaker(input);
   let confirmedAtMs: number | null = null;
   let running: Promise<void> | null = null;
 
@@ -78,7 +78,12 @@ export function createSnapshotFeed(input: {
 }
 
 /** Takes manifests into force: checks, fetches what is new, compiles, and only then switches. */
-function createTaker(publicKey: KeyObject, onChange: (snapshot: CompiledSnapshot) => void) {
+function createTaker(input: {
+  publicKey: KeyObject;
+  nowMs: () => number;
+  onChange: (snapshot: CompiledSnapshot) => void;
+}) {
+  const { publicKey, nowMs, onChange } = input;
   let current: CompiledSnapshot | null = null;
 
   /** False where this manifest is in force already. */
@@ -93,11 +98,12 @@ function createTaker(publicKey: KeyObject, onChange: (snapshot: CompiledSnapshot
     for (const id of documentIds(manifest)) {
       if (!known.has(id)) documents.set(id, parseDocument(id, await fetchDocument(id)));
     }
-    current = compileSnapshot({
+    current = await compileSnapshot({
       manifestId: signed.id,
       manifest,
       previous: current,
       documents: (id) => documents.get(id) ?? missing(id),
+      breathe: createBreathe(nowMs),
     });
     onChange(current);
     return true;

@@ -1,7 +1,7 @@
 import { snapshotId } from '../../policy/evidence/index.ts';
-import { type CompiledLimit, compileLimits } from '../../policy/limits/index.ts';
-import { type CompiledPrices, compilePrices } from '../../policy/pricing/index.ts';
-import { type CompiledPolicies, compilePolicies } from '../../policy/rules/index.ts';
+import { type CompiledLimit, compileLimits, computeSubTenantPaths } from '../../policy/limits/index.ts';
+import { type CompiledPrices, compilePrices, overlayPrices } from '../../policy/pricing/index.ts';
+import { type CompiledPolicies, compileInSteps } from '../../policy/rules/index.ts';
 import type {
   KeyDocument,
   KeyEntry,
@@ -23,6 +23,8 @@ export interface CompiledTenant {
   providers: ReadonlyMap<string, ProviderEntry>;
   policies: CompiledPolicies;
   limits: readonly CompiledLimit[];
+  /** Of each sub-tenant the path to its root, itself first. */
+  subTenantPaths: ReadonlyMap<string, readonly string[]>;
   prices: CompiledPrices;
 }
 
@@ -38,52 +40,100 @@ export interface CompiledSnapshot {
 /** Documents of one manifest, by id. */
 export type DocumentLookup = (id: string) => SnapshotDocument;
 
+/** Gives the event loop its turn when a slice of work has lasted long enough; answers at once otherwise. */
+export type Breathe = () => Promise<void> | undefined;
+
+/** How long compiling may hold the event loop in one go: streams and other runs wait behind it. */
+const sliceMs = 5;
+/** Keys that are entered between two looks at the clock: a few microseconds. */
+const keysPerLook = 256;
+
+/** Slices work by a monotonic clock in milliseconds. */
+export function createBreathe(nowMs: () => number): Breathe {
+  let sinceMs = nowMs();
+  return () => {
+    if (nowMs() - sinceMs < sliceMs) return undefined;
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        sinceMs = nowMs();
+        resolve();
+      });
+    });
+  };
+}
+
 /**
- * Compiles a manifest's documents, taking over from `previous` whatever has the same id.
+ * Compiles a manifest's documents, taking over from `previous` whatever has the same id, in slices of about 5 ms.
  *
- * Throws HocError `configuration_invalid` where a document does not compile; the caller then keeps the previous snapshot.
+ * Rejects with HocError `configuration_invalid` where a document does not compile; the caller then keeps the previous
+ * snapshot.
  */
-export function compileSnapshot(input: {
+export async function compileSnapshot(input: {
   manifestId: string;
   manifest: Manifest;
   documents: DocumentLookup;
   previous: CompiledSnapshot | null;
-}): CompiledSnapshot {
-  const { manifest, previous } = input;
+  breathe: Breathe;
+}): Promise<CompiledSnapshot> {
+  const { manifest, previous, breathe } = input;
   const samePrices = previous?.manifest.prices === manifest.prices;
   const prices = samePrices ? previous.prices : compilePrices(input.documents(manifest.prices) as PriceDocument);
   const tenants = new Map<string, CompiledTenant>();
   const keys = new Map<string, { tenant: CompiledTenant; key: KeyEntry }>();
   for (const ids of manifest.tenants) {
     const old = previous?.tenants.get(ids.tenant);
-    const tenant = compileTenant({ ids, pricesId: manifest.prices, prices, documents: input.documents, old });
+    const tenant = await compileTenant({ ...input, ids, prices, old });
     tenants.set(ids.tenant, tenant);
-    for (const key of tenant.keys.keys) keys.set(key.hash, { tenant, key });
+    for (const [index, key] of tenant.keys.keys.entries()) {
+      keys.set(key.hash, { tenant, key });
+      if (index % keysPerLook === 0) await breathe();
+    }
   }
   return { manifestId: input.manifestId, manifest, prices, tenants, keys };
 }
 
-function compileTenant(input: {
+async function compileTenant(input: {
   ids: ManifestTenant;
-  pricesId: string;
+  manifest: Manifest;
   prices: CompiledPrices;
   documents: DocumentLookup;
   old: CompiledTenant | undefined;
-}): CompiledTenant {
+  breathe: Breathe;
+}): Promise<CompiledTenant> {
   const { ids, old, documents } = input;
   const samePolicy = old?.ids.policy === ids.policy;
   const document = samePolicy ? old.document : (documents(ids.policy) as PolicyDocument);
   return {
     tenant: ids.tenant,
-    snapshotId: snapshotId({ policy: ids.policy, keys: ids.keys, prices: input.pricesId }),
+    snapshotId: snapshotId({ policy: ids.policy, keys: ids.keys, prices: input.manifest.prices }),
     ids,
     document,
     keys: old?.ids.keys === ids.keys ? old.keys : (documents(ids.keys) as KeyDocument),
     providers: samePolicy ? old.providers : new Map(document.providers.map((provider) => [provider.slug, provider])),
-    policies: samePolicy ? old.policies : compilePolicies(document.policies),
+    policies: samePolicy ? old.policies : await compilePolicies(document, input.breathe),
     limits: samePolicy ? old.limits : compileLimits(document.limits),
-    prices: input.prices,
+    subTenantPaths: samePolicy ? old.subTenantPaths : computeSubTenantPaths(document.sub_tenants),
+    prices: placePrices(document, { shared: input.prices, old: samePolicy ? old.prices : null }),
   };
+}
+
+async function compilePolicies(document: PolicyDocument, breathe: Breathe): Promise<CompiledPolicies> {
+  const steps = compileInSteps(document.policies);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    await breathe();
+  }
+}
+
+/** The shared prices, with the tenant's own in front where it has any. */
+function placePrices(
+  document: PolicyDocument,
+  prices: { shared: CompiledPrices; old: CompiledPrices | null },
+): CompiledPrices {
+  const { shared, old } = prices;
+  if (document.prices === undefined) return shared;
+  return old?.lists === shared.lists ? old : overlayPrices(shared, document.prices);
 }
 
 /** Every document id that a manifest names. */

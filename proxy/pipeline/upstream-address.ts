@@ -19,8 +19,10 @@ export function addressUpstream(input: {
   credentials: CredentialPort;
   identified: Identified;
   dialect: Dialect;
-  /** Whether the answer must come uncompressed, because what was asked of it has to be taken out again. */
+  /** Whether the answer must come uncompressed, because it is changed or measured on the way. */
   plainAnswer: boolean;
+  /** Whether the body has lost the content encoding that the caller named. */
+  plainBody: boolean;
 }): UpstreamAddress {
   const { identified, dialect } = input;
   const secret = findSecret(input.credentials, identified);
@@ -28,6 +30,7 @@ export function addressUpstream(input: {
   const dropped = new Set(identified.keyPlaces);
   if (place !== null) dropped.add(place);
   if (input.plainAnswer) dropped.add('accept-encoding');
+  if (input.plainBody) dropped.add('content-encoding');
   const { forward } = identified.headers;
   const headers: string[] = [];
   for (let index = 0; index + 1 < forward.length; index += 2) {

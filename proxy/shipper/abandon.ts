@@ -16,7 +16,7 @@ export function recoveryId(proxyId: string): string {
 
 /**
  * Closes a run whose proxy died between intent and finish: status `abandoned`, outcome `failure`, everything known repeated
- * from the intent. What it cost cannot be known: its bound is what was reserved for it, else its worst case, named by
+ * from the intent. What it cost cannot be known: its bound is its worst case, else what was reserved for it, named by
  * `usage_source: estimated`; without either the cost stays null, marked `unpriced`, and the usage `none`. The run ends at the last sign of life of its proxy.
  *
  * `lastAtMs` is that sign, `atMs` the time of closing, both Unix ms; `seq` is gapless from 1 within the dead epoch. Throws
@@ -29,7 +29,7 @@ export function closeAbandonedRun(
   const intent = JSON.parse(run.raw) as IntentRecord;
   const endedAtMs = Math.max(intent.at_ms, closing.lastAtMs);
   const latencyMs = endedAtMs - intent.at_ms;
-  const bound = intent.reserved_nano_usd ?? intent.worst_case_nano_usd;
+  const bound = intent.worst_case_nano_usd ?? intent.reserved_nano_usd;
   const record: FinishRecord = {
     ...repeatIntent(intent),
     v: 1,
@@ -81,6 +81,7 @@ function repeatIntent(intent: IntentRecord) {
     estimated_output_tokens: intent.estimated_output_tokens,
     snapshot_id: intent.snapshot_id,
     decision_digest: intent.decision_digest,
+    limits: intent.limits ?? [],
     commitments: intent.commitments,
   };
 }

@@ -1,5 +1,5 @@
 import { deriveFacts } from './derive.ts';
-import { RunLedger } from './ledger.ts';
+import { type RunFact, RunLedger } from './ledger.ts';
 import type { SpoolPosition, SpoolSource, StateStore } from './ports.ts';
 import { parseState, type ShipperState } from './state.ts';
 
@@ -13,11 +13,13 @@ interface Checkpoint {
 
 /**
  * What the shipper knows, and how it survives a crash. The state is small and saved with every batch. The ledger can be
- * large, so it is saved only before segments are unlinked, and brought up to date from the segments that are left.
+ * large, so it is saved only before segments are unlinked, and brought up to date from the segments that are left. It may
+ * be ahead of what is acknowledged, since settlements do not wait for ClickHouse.
  */
 export class Books {
   readonly ledger = new RunLedger();
   state: ShipperState;
+  #ledgerAt: SpoolPosition | null = null;
   readonly #stateStore: StateStore;
   readonly #checkpointStore: StateStore;
   readonly #source: SpoolSource;
@@ -33,6 +35,7 @@ export class Books {
     const until = books.state.seg;
     const from = checkpoint?.position ?? (await input.source.first('seg'));
     if (until !== null && from !== null) await books.#catchUp(from, until);
+    books.#ledgerAt = latest(checkpoint?.position ?? null, until);
     return books;
   }
 
@@ -43,10 +46,28 @@ export class Books {
     this.#source = input.source;
   }
 
+  /** Up to where the ledger knows the records: never before what is acknowledged; null before the first. */
+  get ledgerAt(): SpoolPosition | null {
+    return this.#ledgerAt;
+  }
+
+  /** Whether the ledger is ahead of what is acknowledged. */
+  knowsMore(): boolean {
+    const { seg } = this.state;
+    return this.#ledgerAt !== null && (seg === null || !isAtOrPast(seg, this.#ledgerAt));
+  }
+
   /** Changes the state in memory; `save` makes it durable. */
   change(changes: Partial<ShipperState>): void {
     this.state = { ...this.state, ...changes };
+    this.#ledgerAt = latest(this.#ledgerAt, this.state.seg);
     this.#unsaved = true;
+  }
+
+  /** Takes in what the records up to `to` mean. They begin at or before `ledgerAt`; what is known already changes nothing. */
+  learn(facts: readonly RunFact[], to: SpoolPosition): void {
+    for (const fact of facts) this.ledger.apply(fact);
+    this.#ledgerAt = latest(this.#ledgerAt, to);
   }
 
   /** Makes the state durable if it changed since the last time. */
@@ -56,9 +77,9 @@ export class Books {
     this.#unsaved = false;
   }
 
-  /** Saves the ledger as it stands at the acknowledged position, then the state. */
+  /** Saves the ledger with the place that it knows, then the state. */
   async saveAll(): Promise<void> {
-    const position = this.state.seg;
+    const position = this.#ledgerAt;
     if (position !== null) {
       const checkpoint: Checkpoint = { v: 1, position, ledger: this.ledger.snapshot() };
       await this.#checkpointStore.save(JSON.stringify(checkpoint));
@@ -85,12 +106,18 @@ export class Books {
         until,
         budget: rereadBudget,
         epochIsOver: from.epoch < until.epoch,
+        keepsCopies: false,
       });
       for (const fact of deriveFacts(slice.frames)) this.ledger.apply(fact);
       if (slice.end === 'waiting' || isAtOrPast(slice.to, until)) return;
       from = slice.end === 'more' ? slice.to : await this.#source.nextEpoch('seg', slice.to.epoch);
     }
   }
+}
+
+function latest(a: SpoolPosition | null, b: SpoolPosition | null): SpoolPosition | null {
+  if (a === null || b === null) return a ?? b;
+  return isAtOrPast(a, b) ? a : b;
 }
 
 /** Whether `position` is not before `until`. */

@@ -1,24 +1,24 @@
 import type { BatchSeal } from '../../storage/schema/audit.ts';
 import { HocError } from '../../storage/schema/errors.ts';
+import type { SpoolReport } from '../../storage/schema/live.ts';
 
 const timeoutMs = 10_000;
 
-/**
- * Makes the call that posts seals to control's `/internal/v1/batches`. Rejects with `engine_unavailable` where control does
- * not answer in 10 s or does not acknowledge; the error names the status and never the token.
- */
-export function createSealPost(input: {
-  controlUrl: string;
-  token: string;
-}): (seals: readonly BatchSeal[]) => Promise<void> {
-  const url = new URL('/internal/v1/batches', input.controlUrl);
-  return async (seals) => {
+/** What a shipper tells control. Each rejects with `engine_unavailable` where control does not acknowledge in 10 s. */
+export interface ControlPosts {
+  seals(seals: readonly BatchSeal[]): Promise<void>;
+  report(report: SpoolReport): Promise<void>;
+}
+
+/** Makes the calls that post to control's `/internal/v1`. An error names the status and never the token. */
+export function createControlPosts(input: { controlUrl: string; token: string }): ControlPosts {
+  const post = async (path: string, what: string, body: unknown): Promise<void> => {
     let response: Response;
     try {
-      response = await fetch(url, {
+      response = await fetch(new URL(path, input.controlUrl), {
         method: 'POST',
         headers: { authorization: `Bearer ${input.token}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ seals }),
+        body: JSON.stringify(body),
         redirect: 'error',
         signal: AbortSignal.timeout(timeoutMs),
       });
@@ -29,7 +29,11 @@ export function createSealPost(input: {
     if (response.ok) return;
     throw new HocError({
       code: 'engine_unavailable',
-      publicMessage: `Control answered ${response.status} to seals.`,
+      publicMessage: `Control answered ${response.status} to ${what}.`,
     });
+  };
+  return {
+    seals: (seals) => post('/internal/v1/batches', 'seals', { seals }),
+    report: (report) => post('/internal/v1/spools', 'a report of the spool', report),
   };
 }

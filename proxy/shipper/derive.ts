@@ -1,7 +1,7 @@
 import { leafHash } from '../../policy/evidence/index.ts';
-import type { FinishRecord, IntentRecord, OpenValues, SealedRecord } from '../../storage/schema/record.ts';
+import type { FinishRecord, IntentRecord, MarkHead, OpenValues, SealedRecord } from '../../storage/schema/record.ts';
 import type { Batch, PayloadRow, RecordRow, RunVersionRow } from '../../storage/schema/rows.ts';
-import type { RunFact } from './ledger.ts';
+import type { FinishFact, RunFact } from './ledger.ts';
 import type { SpoolFrame } from './ports.ts';
 import { runningRow, terminalRow } from './run-row.ts';
 
@@ -13,6 +13,10 @@ export interface DerivedBatch {
   unreadable: number;
   /** Unix ms of the earliest record; null where there is none. */
   oldestAtMs: number | null;
+  /** Counter epochs that are marked here, by tenant. */
+  marks: Readonly<Record<string, string>>;
+  /** Epoch, first and last sequence and number of the records; null where there is none. */
+  sequence: { epoch: number; first: number; last: number; records: number } | null;
 }
 
 /**
@@ -48,12 +52,16 @@ class Derivation {
   readonly #payloads: PayloadRow[] = [];
   readonly #facts: RunFact[] = [];
   readonly #intents = new Map<string, { record: IntentRecord; row: RecordRow; tail: Buffer }>();
+  readonly #marks: Record<string, string> = {};
+  #sequence: DerivedBatch['sequence'] = null;
   #unreadable = 0;
   #oldestAtMs: number | null = null;
 
   take(frame: SpoolFrame): void {
-    if (frame.kind === 'mark') return;
-    const taken = readable(() => (frame.kind === 'payload' ? this.#takePayload(frame) : this.#takeRecord(frame)));
+    const taken = readable(() => {
+      if (frame.kind === 'record') return this.#takeRecord(frame);
+      return frame.kind === 'payload' ? this.#takePayload(frame) : this.#takeMark(frame);
+    });
     if (taken === null) this.#unreadable += 1;
   }
 
@@ -66,7 +74,9 @@ class Derivation {
     }
     return {
       batch: { id, records: this.#records, runs: this.#runs, payloads: this.#payloads },
-      facts: this.#facts,
+      facts: this.#facts.sort((a, b) => a.seq - b.seq),
+      marks: this.#marks,
+      sequence: this.#sequence,
       unreadable: this.#unreadable,
       oldestAtMs: this.#oldestAtMs,
     };
@@ -80,12 +90,22 @@ class Derivation {
     return true;
   }
 
+  #takeMark(frame: SpoolFrame): true {
+    const mark = JSON.parse(frame.head.toString()) as MarkHead | null;
+    if (mark?.kind !== 'mark') throw new SyntaxError('not a mark');
+    this.#marks[mark.tenant] = mark.counter_epoch;
+    return true;
+  }
+
   #takeRecord(frame: SpoolFrame): true {
     const raw = frame.head.toString();
     const record = parseRecord(raw);
     const open = record.kind === 'finish' ? parseOpenValues(frame.tail) : {};
     const row = recordRow(record, raw);
     this.#records.push(row);
+    this.#sequence ??= { epoch: row.proxy_epoch, first: row.proxy_seq, last: 0, records: 0 };
+    this.#sequence.last = row.proxy_seq;
+    this.#sequence.records += 1;
     this.#oldestAtMs = Math.min(this.#oldestAtMs ?? row.at_ms, row.at_ms);
     if (record.kind === 'intent') {
       this.#intents.set(record.run_id, { record, row, tail: frame.tail });
@@ -129,17 +149,18 @@ function parseOpenValues(tail: Buffer): OpenValues {
 }
 
 function intentFact(record: IntentRecord, raw: string, tail: Buffer): RunFact {
-  const { proxy_epoch: epoch, run_id: runId, at_ms: atMs } = record;
-  return { kind: 'intent', epoch, runId, atMs, raw, open: tail.toString() };
+  const { proxy_epoch: epoch, proxy_seq: seq, run_id: runId, at_ms: atMs } = record;
+  return { kind: 'intent', epoch, seq, runId, atMs, raw, open: tail.toString() };
 }
 
-function finishFact(record: FinishRecord, open: OpenValues): RunFact {
-  const { proxy_epoch: epoch, run_id: runId, at_ms: atMs, tenant } = record;
-  return { kind: 'finish', epoch, runId, atMs, tenant, settle: open.settle ?? [] };
+function finishFact(record: FinishRecord, open: OpenValues): FinishFact {
+  const { proxy_epoch: epoch, proxy_seq: seq, run_id: runId, at_ms: atMs, tenant } = record;
+  return { kind: 'finish', epoch, seq, runId, atMs, tenant, settle: open.settle ?? [] };
 }
 
 function settledFact(record: SealedRecord & { kind: 'settled' }): RunFact {
-  return { kind: 'settled', epoch: record.proxy_epoch, atMs: record.at_ms, runIds: record.runs };
+  const { proxy_epoch: epoch, proxy_seq: seq, at_ms: atMs, runs: runIds } = record;
+  return { kind: 'settled', epoch, seq, atMs, runIds };
 }
 
 /** What `read` returns, or null where it meets text that is not ours. */

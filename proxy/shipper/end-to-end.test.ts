@@ -104,7 +104,7 @@ t.test(
     t.teardown(() => redis.disconnect());
     await until('Redis answers', () => redis.status === 'ready');
     await writeEpochIfAbsent(redis, 'acme', 'e1');
-    const reservations = createReservations(redis, { epochOf: () => 'e1', timeoutMs: 5000 });
+    const reservations = createReservations(redis, { callerId: 'proxy-1', epochOf: () => 'e1', timeoutMs: 5000 });
     await reservations.ready();
     const control = await startSealTaker();
     const env = { CLICKHOUSE_URL: front.url, REDIS_URL: redisUrl, HOC_CONTROL_URL: control.url };
@@ -122,13 +122,14 @@ t.test(
             key: 'budget',
             amount: 100n,
             ceiling: 1_000_000n,
+            near: 800_000n,
             window: { align: 'calendar', unitMs: 86_400_000 },
           },
         ],
       });
     const hashes = new Map<number, string>();
     const append = (record: Parameters<typeof recordFrame>[0], open: Parameters<typeof recordFrame>[1] = null) => {
-      const frame = recordFrame({ ...record, at_ms: Date.now() }, open);
+      const frame = recordFrame({ ...record, proxy_epoch: spool.epoch, at_ms: Date.now() }, open);
       hashes.set(record.proxy_seq, leafHash(frame.head.toString()));
       spool.append(frame);
     };

@@ -1,4 +1,12 @@
-import type { Series, ShipperTelemetry, SpoolFrame, SpoolPosition, SpoolSlice, SpoolSource } from './ports.ts';
+import type {
+  Series,
+  ShipperTelemetry,
+  SpoolFinding,
+  SpoolFrame,
+  SpoolPosition,
+  SpoolSlice,
+  SpoolSource,
+} from './ports.ts';
 
 /** When a batch is cut: at this many frames, at these bytes, or this long after its first frame was seen. */
 export interface BatchLimits {
@@ -16,6 +24,7 @@ export class Gatherer {
   readonly #limits: BatchLimits;
   readonly #telemetry: ShipperTelemetry;
   #frames: SpoolFrame[] = [];
+  #findings: SpoolFinding[] = [];
   #bytes = 0;
   #from: SpoolPosition | null = null;
   #to: SpoolPosition | null = null;
@@ -60,6 +69,7 @@ export class Gatherer {
       epochIsOver,
     });
     for (const finding of slice.findings) this.#telemetry.found(finding);
+    this.#findings.push(...slice.findings);
     if (this.#frames.length === 0) this.#firstSeenAtMs = nowMs;
     for (const frame of slice.frames) this.#bytes += frameHeaderBytes + frame.head.length + frame.tail.length;
     this.#frames = this.#frames.length === 0 ? [...slice.frames] : this.#frames.concat(slice.frames);
@@ -75,14 +85,20 @@ export class Gatherer {
   }
 
   /** Hands over what was collected, and begins anew behind it. */
-  take(): { frames: readonly SpoolFrame[]; from: SpoolPosition; to: SpoolPosition } {
-    const [from, to, frames] = [this.#from, this.#to, this.#frames];
+  take(): {
+    frames: readonly SpoolFrame[];
+    findings: readonly SpoolFinding[];
+    from: SpoolPosition;
+    to: SpoolPosition;
+  } {
+    const [from, to, frames, findings] = [this.#from, this.#to, this.#frames, this.#findings];
     if (from === null || to === null) throw new Error('nothing was gathered');
     this.#frames = [];
+    this.#findings = [];
     this.#bytes = 0;
     this.#from = null;
     this.#to = null;
     this.#end = 'waiting';
-    return { frames, from, to };
+    return { frames, findings, from, to };
   }
 }

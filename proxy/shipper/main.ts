@@ -5,21 +5,23 @@ import { uuidv7 } from 'uuidv7';
 import { connectClickHouse, insertBatch } from '../../storage/clickhouse/index.ts';
 import { type Environment, readEnvironment } from '../../storage/process/environment.ts';
 import { announceReady, onShutdown } from '../../storage/process/lifecycle.ts';
-import { connectRedis, createReservations, readEpoch } from '../../storage/redis/index.ts';
+import { connectRedis, createLease, createReservations, readEpoch } from '../../storage/redis/index.ts';
 import {
   type Ballast,
   keepBallast,
   openLineLog,
   openSpoolReader,
   readIfPresent,
+  readLostLeases,
   saveAtomically,
   spoolFolder,
 } from '../../storage/spool/index.ts';
 import { serveAdmin } from './admin.ts';
 import { Books } from './books.ts';
-import { createSealPost } from './control-client.ts';
+import { type ControlPosts, createControlPosts } from './control-client.ts';
 import { deliver } from './delivery.ts';
-import { createDepthGauge } from './depth.ts';
+import { createDepthGauge, type DepthGauge } from './depth.ts';
+import { type LeaseWatch, watchLease } from './lease-watch.ts';
 import { createMetrics, type ShipperProbes } from './metrics.ts';
 import type {
   InsertBatch,
@@ -27,9 +29,12 @@ import type {
   Settle,
   ShipperClock,
   ShipperTelemetry,
+  SpoolHealth,
   SpoolSource,
   StateStore,
 } from './ports.ts';
+import { readAheadForLedger } from './read-ahead.ts';
+import { reportSpool } from './reporting.ts';
 import { postQueuedSeals } from './seal-posting.ts';
 import { settleLeftovers } from './settlement.ts';
 import { Shipper } from './shipper.ts';
@@ -50,24 +55,22 @@ export async function runShipper(variables: NodeJS.ProcessEnv): Promise<void> {
   const files = await openFiles(environment.required('HOC_DATA'), proxyId);
   const { source, seals, books } = files;
   const clickHouse = openSink(environment.required('CLICKHOUSE_URL'));
-  const redis = openSettlements(environment.required('REDIS_URL'));
+  const redis = openRedis(environment.required('REDIS_URL'), proxyId);
   const controlUrl = environment.required('HOC_CONTROL_URL');
-  const post = createSealPost({ controlUrl, token: environment.secret('HOC_NODE_TOKEN') });
+  const posts = createControlPosts({ controlUrl, token: environment.secret('HOC_NODE_TOKEN') });
   const depth = createDepthGauge({ source, books, clock });
   const { registry, telemetry } = createMetrics(
-    probe({ books, seals, backlogBytes: depth.bytes, oldestAtMs: () => shipper.oldestAtMs }),
+    proxyId,
+    probe({ files, backlogBytes: depth.bytes, oldestAtMs: () => shipper.oldestAtMs }),
     (level, fields, message) => log[level](fields, message),
   );
   const { insert } = clickHouse;
-  const limits = readLimits(environment);
-  const shipper = new Shipper({ proxyId, books, source, seals, insert, clock, telemetry, limits });
-  const settling = { ledger: books.ledger, overEpoch: () => shipper.overEpoch, settle: redis.settle, clock, telemetry };
-  const loops = keepRunning(telemetry, {
-    ship: (signal) => shipper.run(signal),
-    settle: (signal) => settleLeftovers({ ...settling, signal }),
-    post_seals: (signal) => postQueuedSeals({ seals, post, clock, telemetry, signal }),
-    measure: (signal) => depth.run(signal, () => files.ballast.restore()),
+  const shipper = new Shipper({
+    ...{ proxyId, books, source, seals, insert, clock, telemetry, limits: readLimits(environment) },
+    leaseGoneForMs: redis.lease.goneForMs,
+    leaseGoneMs: environment.integer('HOC_LEASE_GONE_MS', 600_000),
   });
+  const loops = keepRunning(telemetry, listLoops({ proxyId, files, shipper, posts, redis, telemetry, depth }));
   const admin = await serveAdmin({
     listen: environment.listen('HOC_ADMIN_LISTEN', '127.0.0.1:0'),
     registry,
@@ -82,21 +85,51 @@ export async function runShipper(variables: NodeJS.ProcessEnv): Promise<void> {
   announceReady('shipper', { admin: admin.url });
 }
 
+/** What runs side by side. None of it waits for another but through the books. */
+function listLoops(input: {
+  proxyId: string;
+  files: Files;
+  shipper: Shipper;
+  posts: ControlPosts;
+  redis: ReturnType<typeof openRedis>;
+  telemetry: ShipperTelemetry;
+  depth: DepthGauge;
+}): Readonly<Record<string, (signal: AbortSignal) => Promise<void>>> {
+  const { proxyId, files, shipper, posts, redis, telemetry, depth } = input;
+  const { source, seals, books } = files;
+  const overEpoch = () => shipper.overEpoch;
+  const ahead = { books, source: files.ahead, caughtUpAtMs: () => shipper.caughtUpAtMs, overEpoch, clock };
+  const settling = { ledger: books.ledger, overEpoch, settle: redis.settle, clock, telemetry };
+  const reporting = {
+    ...{ proxyId, books, source, health: files.health, post: posts.report, clock, telemetry },
+    backlogBytes: depth.bytes,
+    oldestAtMs: () => shipper.oldestAtMs,
+    lastFrameAtMs: () => shipper.lastFrameAtMs,
+  };
+  return {
+    ship: (signal) => shipper.run(signal),
+    read_ahead: (signal) => readAheadForLedger({ ...ahead, signal }),
+    settle: (signal) => settleLeftovers({ ...settling, signal }),
+    post_seals: (signal) => postQueuedSeals({ seals, post: posts.seals, clock, telemetry, signal }),
+    report: (signal) => reportSpool({ ...reporting, signal }),
+    watch_lease: (signal) => redis.lease.run(signal),
+    measure: (signal) => depth.run(signal, () => files.ballast.restore()),
+  };
+}
+
 /** What the gauges show, read from the books and the seals at each scrape. */
-function probe(input: {
-  books: Books;
-  seals: SealQueue;
-  backlogBytes: () => number;
-  oldestAtMs: () => number | null;
-}): ShipperProbes {
-  const { ledger } = input.books;
+function probe(input: { files: Files; backlogBytes: () => number; oldestAtMs: () => number | null }): ShipperProbes {
+  const { books, seals, health } = input.files;
+  const { ledger } = books;
   return {
     backlogBytes: input.backlogBytes,
     oldestAtMs: input.oldestAtMs,
-    sealsPending: () => input.seals.pending(),
+    sealsPending: () => seals.pending(),
     openRuns: () => ledger.openCount,
     unsettledRuns: () => ledger.unsettledCount,
     droppedOpenRuns: () => ledger.droppedCount,
+    sequenceGaps: () => books.state.totals.sequenceGaps,
+    quarantinedBytes: () => health.lastQuarantinedBytes(),
     nowMs: clock.nowMs,
   };
 }
@@ -130,6 +163,9 @@ function readLimits(environment: Environment): { frames: number; bytes: number; 
 
 interface Files {
   source: SpoolSource;
+  /** A second reader, for what reads ahead of shipping. */
+  ahead: SpoolSource;
+  health: SpoolHealth & { lastQuarantinedBytes: () => number };
   seals: SealQueue;
   books: Books;
   ballast: Ballast;
@@ -143,6 +179,8 @@ async function openFiles(data: string, proxyId: string): Promise<Files> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const ballast = await keepBallast(folder);
   const source = openSpoolReader({ dir, proxyId });
+  const ahead = openSpoolReader({ dir, proxyId });
+  let quarantinedBytes = await source.quarantinedBytes();
   const lines = await openLineLog(join(folder, 'seals'));
   const store = (name: string): StateStore => ({
     load: () => readIfPresent(join(folder, name)),
@@ -150,6 +188,15 @@ async function openFiles(data: string, proxyId: string): Promise<Files> {
   });
   return {
     source,
+    ahead,
+    health: {
+      quarantinedBytes: async () => {
+        quarantinedBytes = await source.quarantinedBytes();
+        return quarantinedBytes;
+      },
+      lastQuarantinedBytes: () => quarantinedBytes,
+      lostLeases: () => readLostLeases(folder),
+    },
     seals: {
       append: (added) => ballast.withRoom(() => lines.append(added)),
       peek: (maxLines) => lines.peek(maxLines),
@@ -160,6 +207,7 @@ async function openFiles(data: string, proxyId: string): Promise<Files> {
     ballast,
     async close() {
       await source.close();
+      await ahead.close();
       await lines.close();
     },
   };
@@ -184,15 +232,24 @@ function openSink(url: string): { insert: InsertBatch; isTaking: () => boolean; 
   };
 }
 
-/** Settles under the epoch that stands in Redis: a run that its counters do not know was settled or expired before. */
-function openSettlements(redisUrl: string): { settle: Settle; close: () => Promise<void> } {
+/**
+ * Settles under the epoch that stands in Redis: a run that its counters do not know was settled or expired before. Watches
+ * the lease of the proxy.
+ */
+function openRedis(
+  redisUrl: string,
+  proxyId: string,
+): { settle: Settle; lease: LeaseWatch; close: () => Promise<void> } {
   const redis = connectRedis(redisUrl);
   const epochs = new Map<string, string | null>();
   const reservations = createReservations(redis, {
+    callerId: `shipper:${proxyId}`,
     timeoutMs: redisTimeoutMs,
     epochOf: (tenant) => epochs.get(tenant) ?? null,
   });
+  const lease = createLease(redis, { name: `proxy:${proxyId}`, ttlMs: 10_000 });
   return {
+    lease: watchLease(lease.readHolder, clock),
     async settle(requests) {
       for (const tenant of new Set(requests.map((request) => request.tenant))) {
         epochs.set(tenant, await readEpoch(redis, tenant));

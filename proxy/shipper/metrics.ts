@@ -10,6 +10,10 @@ export interface ShipperProbes {
   openRuns(): number;
   unsettledRuns(): number;
   droppedOpenRuns(): number;
+  /** Sequence numbers that no record was found for, since the spool exists. */
+  sequenceGaps(): number;
+  /** Bytes in quarantine, as of the last look. */
+  quarantinedBytes(): number;
   nowMs(): number;
 }
 
@@ -21,10 +25,11 @@ export interface ShipperMetrics {
 type Log = (level: 'warn' | 'error', fields: Record<string, unknown>, message: string) => void;
 
 /** Metrics of one shipper. Labels are closed sets. `log` is told what an operator should read, never a value from a run. */
-export function createMetrics(probes: ShipperProbes, log: Log): ShipperMetrics {
+export function createMetrics(proxyId: string, probes: ShipperProbes, log: Log): ShipperMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   registerGauges(registry, probes);
+  registerProxyGauges(registry, proxyId, probes);
   const telemetry = createTelemetry(registerCounts(registry), { log, nowMs: probes.nowMs });
   return { registry, telemetry };
 }
@@ -37,6 +42,8 @@ function registerCounts(registry: Registry) {
   return {
     records: counter('hoc_shipper_records_total', 'Records acknowledged by ClickHouse'),
     batches: counter('hoc_shipper_batches_total', 'Attempts to send a batch', ['result']),
+    retried: counter('hoc_shipper_batches_retried_total', 'Attempts to send a batch after its first'),
+    damaged: counter('hoc_spool_damaged_frames_total', 'Frames of the spool that are not as they were written'),
     quarantined: counter('hoc_shipper_quarantined_frames_total', 'Damaged or unreadable places in the spool', ['kind']),
     settled: counter('hoc_shipper_settled_total', 'Runs settled by the shipper'),
     abandoned: counter('hoc_shipper_abandoned_total', 'Runs closed because their proxy died'),
@@ -58,11 +65,14 @@ function createTelemetry(counts: Counts, { log, nowMs }: { log: Log; nowMs: () =
       counts.records.inc(records);
       if (oldestAtMs !== null) counts.lag.set(Math.max(0, nowMs() - oldestAtMs) / 1000);
     },
+    retried: () => counts.retried.inc(),
     found(finding) {
+      if (finding.kind === 'damaged_frame') counts.damaged.inc();
       counts.quarantined.inc({ kind: finding.kind });
       log('error', { ...finding }, 'the spool is not as it was written');
     },
     unreadable(input) {
+      counts.damaged.inc(input.frames);
       counts.quarantined.inc({ kind: 'unreadable' }, input.frames);
       log('error', { ...input }, 'frames of the spool are no records');
     },
@@ -101,4 +111,20 @@ function registerGauges(registry: Registry, probes: ShipperProbes): void {
   gauge('hoc_shipper_open_runs', 'Runs with an intent and no finish yet', probes.openRuns);
   gauge('hoc_shipper_unsettled_runs', 'Finished runs nobody is known to have settled', probes.unsettledRuns);
   gauge('hoc_shipper_open_runs_dropped', 'Open runs given up because there were too many', probes.droppedOpenRuns);
+}
+
+/** What stands until somebody has looked after it. */
+function registerProxyGauges(registry: Registry, proxyId: string, probes: ShipperProbes): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['proxy'],
+      registers: [registry],
+      collect() {
+        this.set({ proxy: proxyId }, read());
+      },
+    });
+  gauge('hoc_sequence_gaps', 'Sequence numbers of the proxy that no record was found for', probes.sequenceGaps);
+  gauge('hoc_spool_quarantined_bytes', 'Bytes of the spool that lie in quarantine', probes.quarantinedBytes);
 }

@@ -1,4 +1,5 @@
 import type { BatchSeal } from '../../storage/schema/audit.ts';
+import type { SpoolReport } from '../../storage/schema/live.ts';
 import type { FrameKind } from '../../storage/schema/record.ts';
 import type { SettleRequest } from '../../storage/schema/reservation.ts';
 import type { Batch } from '../../storage/schema/rows.ts';
@@ -48,10 +49,20 @@ export interface SpoolSource {
     budget: { frames: number; bytes: number };
     epochIsOver: boolean;
     until?: SpoolPosition;
+    keepsCopies?: boolean;
   }): Promise<SpoolSlice>;
+  newestEpoch(): Promise<number>;
   isEpochOver(epoch: number): Promise<boolean>;
   release(series: Series, position: SpoolPosition): Promise<number>;
   backlog(series: Series, position: SpoolPosition | null): Promise<{ end: SpoolPosition | null; bytes: number }>;
+}
+
+/** What of the spool only a report needs. */
+export interface SpoolHealth {
+  /** Bytes in quarantine now. */
+  quarantinedBytes(): Promise<number>;
+  /** How often the proxy lost its lease since the spool exists. */
+  lostLeases(): Promise<number>;
 }
 
 /** One small text that survives any crash whole. */
@@ -80,6 +91,9 @@ export type Settle = (requests: readonly SettleRequest[]) => Promise<void>;
 /** Control, as far as the shipper needs it. Idempotent by batch and tenant; rejects where it did not acknowledge. */
 export type PostSeals = (seals: readonly BatchSeal[]) => Promise<void>;
 
+/** Control again: what stands of the spool. Rejects where it did not acknowledge. */
+export type PostReport = (report: SpoolReport) => Promise<void>;
+
 /** Time and chance, owned here so that tests can hold them. */
 export interface ShipperClock {
   /** Unix milliseconds. */
@@ -93,6 +107,8 @@ export interface ShipperClock {
 /** Where the shipper says what it does. Nothing here may hold a value from a run. */
 export interface ShipperTelemetry {
   batchSent(input: { result: 'acknowledged' | 'failed'; records: number; oldestAtMs: number | null }): void;
+  /** A batch is sent once more. */
+  retried(): void;
   found(finding: SpoolFinding): void;
   unreadable(input: { series: Series; epoch: number; frames: number }): void;
   /** Rows that ClickHouse can never store. */

@@ -28,6 +28,11 @@ const blank: RunVersionRow = {
   cached_input_tokens: null,
   cache_write_tokens: null,
   reasoning_tokens: null,
+  input_audio_tokens: null,
+  cached_audio_tokens: null,
+  output_audio_tokens: null,
+  input_image_tokens: null,
+  output_image_tokens: null,
   usage_source: 'none',
   cost_nano_usd: null,
   latency_ms: null,
@@ -51,6 +56,7 @@ const blank: RunVersionRow = {
   route: null,
   streamed: false,
   events: [],
+  limits: [],
   proxy_id: '',
   proxy_epoch: 0,
   leaf_hash: '',
@@ -103,6 +109,8 @@ function fillFromBoth(row: RunVersionRow, record: IntentRecord | FinishRecord, l
   row.reserved_nano_usd = record.reserved_nano_usd;
   row.estimated_input_tokens = record.estimated_input_tokens;
   row.estimated_output_tokens = record.estimated_output_tokens;
+  // What an earlier version left in the spool has none.
+  row.limits = record.limits ?? [];
   row.proxy_id = record.proxy_id;
   row.proxy_epoch = record.proxy_epoch;
   row.proxy_seq = record.proxy_seq;
@@ -119,6 +127,11 @@ function fillFromFinish(row: RunVersionRow, record: FinishRecord): void {
   row.cached_input_tokens = record.usage.cached_input_tokens;
   row.cache_write_tokens = record.usage.cache_write_tokens;
   row.reasoning_tokens = record.usage.reasoning_tokens;
+  row.input_audio_tokens = record.usage.input_audio_tokens ?? null;
+  row.cached_audio_tokens = record.usage.cached_audio_tokens ?? null;
+  row.output_audio_tokens = record.usage.output_audio_tokens ?? null;
+  row.input_image_tokens = record.usage.input_image_tokens ?? null;
+  row.output_image_tokens = record.usage.output_image_tokens ?? null;
   row.usage_source = record.usage_source;
   row.cost_nano_usd = record.cost_nano_usd;
   row.latency_ms = record.latency_ms;

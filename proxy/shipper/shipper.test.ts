@@ -3,109 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { uuidv7 } from 'uuidv7';
 import { merkleRoot } from '../../policy/evidence/index.ts';
 import type { BatchSeal } from '../../storage/schema/audit.ts';
-import type { Batch, RecordRow } from '../../storage/schema/rows.ts';
-import {
-  openLineLog,
-  openSpool,
-  openSpoolReader,
-  readIfPresent,
-  type Spool,
-  saveAtomically,
-} from '../../storage/spool/index.ts';
-import { Books } from './books.ts';
-import type { ShipperTelemetry } from './ports.ts';
-import { Shipper } from './shipper.ts';
+import type { RecordRow } from '../../storage/schema/rows.ts';
+import { openLineLog, openSpool, type Spool } from '../../storage/spool/index.ts';
 import { payloadFrame, recordFrame, sampleFinish, sampleIntent, sampleOpenValues } from './test-frames.ts';
-
-/** Deduplicates by batch id as ClickHouse does, and refuses a batch that comes again with other bytes. */
-class Sink {
-  readonly batches = new Map<string, string>();
-  readonly attempts: string[] = [];
-  conflicts = 0;
-  /** Called before and after a batch is taken; what it throws is what the shipper gets. */
-  before: (id: string) => Promise<void> | void = () => undefined;
-  after: (id: string) => Promise<void> | void = () => undefined;
-
-  async insert(batch: Batch): Promise<void> {
-    this.attempts.push(batch.id);
-    await this.before(batch.id);
-    const text = JSON.stringify(batch);
-    if ((this.batches.get(batch.id) ?? text) !== text) this.conflicts += 1;
-    this.batches.set(batch.id, text);
-    await this.after(batch.id);
-  }
-
-  all(): Batch[] {
-    return [...this.batches.values()].map((text) => JSON.parse(text) as Batch);
-  }
-
-  records(): RecordRow[] {
-    return this.all().flatMap((batch) => batch.records);
-  }
-}
-
-const silent: ShipperTelemetry = {
-  batchSent: () => undefined,
-  found: () => undefined,
-  unreadable: () => undefined,
-  refused: () => undefined,
-  settled: () => undefined,
-  abandoned: () => undefined,
-  failed: () => undefined,
-};
-
-/** Twenty times as fast as the real one, so that graces and checks take no time; waits between polls stay real. */
-const clock = { nowMs: () => Math.round(performance.now() * 20), random: () => 0.5, batchId: uuidv7 };
-
-async function startShipper(dir: string, sink: Sink, telemetry: ShipperTelemetry = silent) {
-  const folder = join(dir, 'p');
-  const source = openSpoolReader({ dir, proxyId: 'p' });
-  const seals = await openLineLog(join(folder, 'seals'));
-  const life = { crashed: false };
-  const store = (name: string) => ({
-    load: () => readIfPresent(join(folder, name)),
-    save: async (text: string) => {
-      if (life.crashed) throw new Error('killed');
-      await saveAtomically(join(folder, name), text);
-    },
-  });
-  const books = await Books.open({ state: store('cursor.json'), checkpoint: store('open-runs.json'), source });
-  const insert = (batch: Batch) => sink.insert(batch);
-  const limits = { frames: 40, bytes: 100_000, lingerMs: 200 };
-  const shipper = new Shipper({ proxyId: 'p', books, source, seals, insert, clock, telemetry, limits });
-  const stopping = new AbortController();
-  const running = shipper.run(stopping.signal);
-  const end = async () => {
-    stopping.abort();
-    await running.catch((error: unknown) => {
-      if (!life.crashed) throw error;
-    });
-    await source.close();
-    await seals.close();
-  };
-  return {
-    books,
-    seals,
-    shipper,
-    stop: end,
-    /** Nothing that happens from here on reaches the disk, as after a kill. */
-    crash: () => {
-      life.crashed = true;
-      return end();
-    },
-  };
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
+import { clock, Sink, silent, startShipper, until } from './test-shipper.ts';
 
 async function openTemporary(test: Test, epochOptions = {}): Promise<{ dir: string; spool: Spool }> {
   const dir = mkdtempSync(join(tmpdir(), 'hoc-ship-'));
@@ -190,7 +93,7 @@ t.test('killed at any point, it ships every record once and closes nothing twice
       const sink = new Sink();
       try {
         for (let n = 0; n < runs; n += 1) appendRun(spool, `run-${n}`);
-        const open = sampleIntent({ seq: spool.nextSeq(), runId: 'left-open' });
+        const open = sampleIntent({ seq: spool.nextSeq(), runId: 'left-open', epoch: spool.epoch });
         spool.append(recordFrame(open, sampleOpenValues));
         await spool.close();
         for (const killAfter of killsAfter) {
@@ -239,9 +142,10 @@ t.test(
     const sink = new Sink();
     const abandoned: number[] = [];
     const telemetry = { ...silent, abandoned: (runs: number) => abandoned.push(runs) };
-    const first = await startShipper(dir, sink, telemetry);
+    const first = await startShipper(dir, sink, { telemetry });
     for (let n = 0; n < 250; n += 1) {
-      spool.append(recordFrame(sampleIntent({ seq: spool.nextSeq(), runId: `open-${n}` }), sampleOpenValues));
+      const intent = sampleIntent({ seq: spool.nextSeq(), runId: `open-${n}`, epoch: spool.epoch });
+      spool.append(recordFrame(intent, sampleOpenValues));
     }
     appendRun(spool, 'done');
     await until('all is shipped', () => sink.records().length === 252);
@@ -253,7 +157,7 @@ t.test(
     const next = await openSpool({ dir, proxyId: 'p', durability: 'process' });
     t.teardown(() => next.close());
     appendRun(next, 'later');
-    const { stop } = await startShipper(dir, sink, telemetry);
+    const { stop } = await startShipper(dir, sink, { telemetry });
     await until('all is closed', () => sink.records().some((row) => row.run_id === 'later'));
     await stop();
     const closed = sink
@@ -262,7 +166,7 @@ t.test(
       .filter((run) => run.status === 'abandoned');
     t.equal(new Set(closed.map((run) => run.run_id)).size, 250);
     t.equal(closed.length, 250);
-    t.ok(closed.every((run) => run.version === 2 && run.proxy_id === 'p.recovery' && run.proxy_epoch === 1));
+    t.ok(closed.every((run) => run.version === 2 && run.proxy_id === 'p.recovery' && run.proxy_epoch === spool.epoch));
     t.same(seqsOf(sink.records().filter((row) => row.proxy_id === 'p.recovery')), upTo(250), 'its sequence is gapless');
     t.same(abandoned, [200, 50]);
     t.match(closed[0], {
@@ -278,13 +182,14 @@ t.test('an open run that finishes after a restart of the shipper is not closed b
   const { dir, spool } = await openTemporary(t);
   const sink = new Sink();
   const first = await startShipper(dir, sink);
-  spool.append(recordFrame(sampleIntent({ seq: 1, runId: 'long' }), sampleOpenValues));
+  const { epoch } = spool;
+  spool.append(recordFrame(sampleIntent({ seq: 1, runId: 'long', epoch }), sampleOpenValues));
   for (let n = 0; n < 50; n += 1) appendRun(spool, `run-${n}`);
   await until('all is shipped', () => sink.records().length === 101);
   await first.crash();
   const second = await startShipper(dir, sink);
-  t.equal(second.books.ledger.openUpTo(1, 1)[0]?.runId, 'long', 'it is known after the restart');
-  spool.append(recordFrame(sampleFinish({ seq: spool.nextSeq(), runId: 'long' }), sampleOpenValues));
+  t.equal(second.books.ledger.openUpTo(epoch, 1)[0]?.runId, 'long', 'it is known after the restart');
+  spool.append(recordFrame(sampleFinish({ seq: spool.nextSeq(), runId: 'long', epoch }), sampleOpenValues));
   await until('it is finished', () => second.books.ledger.openCount === 0);
   await spool.close();
   const closedAtMs = clock.nowMs();

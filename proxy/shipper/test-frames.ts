@@ -3,6 +3,7 @@ import type {
   FinishRecord,
   Frame,
   IntentRecord,
+  MarkHead,
   OpenValues,
   PayloadHead,
   SettledRecord,
@@ -48,6 +49,7 @@ const about = {
   worst_case_nano_usd: '9000000',
   estimated_input_tokens: 12,
   estimated_output_tokens: 300,
+  limits: [],
 };
 
 /** For tests: erasable values with everything in them. */
@@ -120,6 +122,12 @@ export function recordFrame(
 ): Frame {
   const tail = open === null ? Buffer.alloc(0) : Buffer.from(JSON.stringify(open));
   return { kind: 'record', seq: record.proxy_seq, head: Buffer.from(canonicalJson(record)), tail };
+}
+
+/** For tests: a mark frame. */
+export function markFrame(tenant: string, counterEpoch: string): Frame {
+  const mark: MarkHead = { v: 1, kind: 'mark', tenant, counter_epoch: counterEpoch, at_ms: startMs };
+  return { kind: 'mark', seq: 0, head: Buffer.from(canonicalJson(mark)), tail: Buffer.alloc(0) };
 }
 
 /** For tests: a payload frame. */

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
 import type { LedgerTotals } from './ledger.ts';
+import { sendLedger } from './office.ts';
 import type { Simulator } from './server.ts';
 
 /** A running admin address. */
@@ -10,12 +11,13 @@ export interface Admin {
   close(): void;
 }
 
-/** Serves /metrics, /livez and /readyz of the simulator. Port 0 takes any free one. */
+/** Serves /metrics, /livez, /readyz and /ledger (as JSON) of the simulator. Port 0 takes any free one. */
 export async function startAdmin(listen: { host: string; port: number }, simulator: Simulator): Promise<Admin> {
   const registry = createRegistry(simulator);
   const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?', 1)[0];
     if (path === '/livez' || path === '/readyz') return void response.writeHead(200).end('ok\n');
+    if (path === '/ledger') return sendLedger({ response }, simulator.ledger);
     if (path !== '/metrics') return void response.writeHead(404).end();
     registry.metrics().then(
       (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),

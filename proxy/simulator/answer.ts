@@ -1,8 +1,8 @@
 import type { Asked, OfferedTool } from './asked.ts';
-import type { Faults } from './faults.ts';
+import type { Faults, UsageFault } from './faults.ts';
 import { maxOutputTokens } from './prices.ts';
 import { makeInstance } from './schema-instance.ts';
-import { countTokens, seedOf, splitTokens } from './tokens.ts';
+import { countTokens, seedOf, splitTokens, unitsPerToken } from './tokens.ts';
 
 /** What the simulator will say, before any of it is sent. */
 export interface Answer {
@@ -19,8 +19,14 @@ export interface Answer {
   choices: number;
   inputTokens: number;
   cachedTokens: number;
-  /** Of all choices together. */
+  /** Of all choices together, hidden ones included. */
   outputTokens: number;
+  /** Part of the output: thought before the first piece, and not shown. */
+  reasoningTokens: number;
+  /** Part of the output: what the pieces hold. */
+  shownTokens: number;
+  /** What is wrong with the usage that is told; null for nothing. */
+  usageFault: UsageFault | null;
   /** Whether the answer tells its usage, and whether a stream was asked to. */
   tellUsage: boolean;
   includeUsage: boolean;
@@ -42,27 +48,45 @@ export function composeAnswer(
   fixed: { id: string; nowMs: number; cachedTokens: number },
 ): Answer {
   const tool = chooseTool(asked);
-  const whole = faults.size === undefined ? composeText(asked, tool) : fill(faults.size);
-  const cap = Math.min(asked.maxOutputTokens ?? maxOutputTokens, maxOutputTokens);
-  const all = faults.size === undefined ? splitTokens(whole) : [whole];
-  const cut = faults.size === undefined && all.length > cap;
-  const pieces = cut ? all.slice(0, cap) : all;
-  const tokens = faults.size === undefined ? pieces.length : countTokens(faults.size);
+  const cap = capOf(asked, faults);
+  const reasoning = Math.min(faults.reasoning ?? 0, cap);
+  const said = choosePieces(composeText(asked, tool), faults);
+  const cut = faults.size === undefined && said.pieces.length > cap - reasoning;
+  const pieces = cut ? said.pieces.slice(0, cap - reasoning) : said.pieces;
+  const shown = (faults.size === undefined ? pieces.length : countTokens(faults.size)) * asked.choices;
   return {
     id: fixed.id,
     model: asked.model,
     createdMs: fixed.nowMs,
-    text: cut ? pieces.join('') : whole,
+    text: cut ? pieces.join('') : said.text,
     pieces,
     tool: tool?.name ?? null,
     finish: cut ? 'length' : tool === null ? 'stop' : 'tool',
     choices: asked.choices,
     inputTokens: asked.inputTokens,
     cachedTokens: fixed.cachedTokens,
-    outputTokens: tokens * asked.choices,
+    outputTokens: shown + reasoning + (faults.overcap ?? 0),
+    reasoningTokens: reasoning,
+    shownTokens: shown,
+    usageFault: faults.usage ?? null,
     tellUsage: faults.noUsage !== true,
     includeUsage: asked.includeUsage,
   };
+}
+
+/** The request's cap, or the model's; an answer of a stated length is bounded by the request alone. */
+function capOf(asked: Asked, faults: Faults): number {
+  const own = faults.tokens === undefined ? maxOutputTokens : Number.MAX_SAFE_INTEGER;
+  return Math.min(asked.maxOutputTokens ?? own, own);
+}
+
+function choosePieces(text: string, faults: Faults): { text: string; pieces: readonly string[] } {
+  if (faults.size !== undefined) {
+    const filled = fill(faults.size);
+    return { text: filled, pieces: [filled] };
+  }
+  const whole = faults.tokens === undefined ? text : fill(faults.tokens * unitsPerToken);
+  return { text: whole, pieces: splitTokens(whole) };
 }
 
 /** The tool to call: the one demanded, or one that the last user text names (`call <tool>`, or its name alone). */

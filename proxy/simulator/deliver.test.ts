@@ -187,9 +187,10 @@ t.test('realistic timing: the first token after 120 to 350 ms, then 60 to 120 a 
   const firstMs = performance.now() - startedMs;
   response.resume();
   await once(response, 'end');
-  const writingMs = performance.now() - startedMs - firstMs;
+  const wholeMs = performance.now() - startedMs;
   t.ok(firstMs >= 115 && firstMs < 800, `${firstMs} ms to the first token`);
-  t.ok(writingMs >= 190 && writingMs < 1500, `${writingMs} ms for 24 tokens`);
+  // From the request on: a first chunk that is seen late makes the time between the two shorter than it was.
+  t.ok(wholeMs >= 115 + 190 && wholeMs < 2300, `${wholeMs} ms to the last of 24 tokens`);
 });
 
 t.test('an answer is not finished while its reader does not read', async (t) => {

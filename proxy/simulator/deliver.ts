@@ -20,8 +20,8 @@ const gzipHeader = { 'content-encoding': 'gzip' };
 
 /** Sends an answer as a stream of events. Keeps the ledger entry up to date with what was produced. */
 export async function deliverStream(delivery: Delivery): Promise<void> {
-  const { exchange, shape, answer, faults, pace, entry } = delivery;
-  if (pace !== null) await exchange.wait(pace.firstTokenMs);
+  const { exchange, shape, answer, faults, entry } = delivery;
+  await think(delivery);
   if (exchange.gone) return;
   exchange.response.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
@@ -52,6 +52,7 @@ export async function deliverWhole(delivery: Delivery): Promise<void> {
   }
   if (exchange.gone) return;
   entry.produced = faults.empty ? 0 : answer.outputTokens;
+  exchange.onFlush?.();
   await sendWhole(delivery, faults.empty ? '' : shape.renderWhole(answer));
 }
 
@@ -95,20 +96,42 @@ async function sendPieces(delivery: Delivery): Promise<void> {
     }
     for (; sent < until && !exchange.gone; sent++) {
       const piece = answer.pieces[sent % count] ?? '';
-      for (let choice = 0; choice < answer.choices; choice++) await exchange.write(render(piece, choice));
+      // Before it is written: what has left is never more than what the ledger has.
+      entry.produced = answer.reasoningTokens + countShown(delivery, sent + 1);
+      for (let choice = 0; choice < answer.choices; choice++) await exchange.write(render(piece, choice, sent));
     }
-    entry.produced = faults.endless ? sent : Math.round((answer.outputTokens * sent) / count);
     if (delivery.pace === null) continue;
     await exchange.flush();
     if (sent < total) await exchange.wait(tickMs);
   }
 }
 
+/** Tokens of that many pieces, of all choices together. */
+function countShown({ answer, faults }: Delivery, pieces: number): number {
+  return faults.endless ? pieces : Math.round((answer.shownTokens * pieces) / answer.pieces.length);
+}
+
+/** The time to the first token, and then that of the tokens which are not shown. */
+async function think({ exchange, answer, pace, entry }: Delivery): Promise<void> {
+  if (pace !== null) {
+    await exchange.wait(pace.firstTokenMs);
+    const startedMs = exchange.elapsedMs();
+    const tokenMs = 1000 / pace.tokensPerSecond;
+    await exchange.wait(answer.reasoningTokens * tokenMs);
+    if (exchange.gone) {
+      const thought = Math.floor((exchange.elapsedMs() - startedMs) / tokenMs);
+      entry.produced = Math.min(answer.reasoningTokens, thought);
+    }
+  }
+  if (!exchange.gone) entry.produced = answer.reasoningTokens;
+}
+
 /** How many pieces should have been sent by now: one at least where the clock says none. */
 function countDue(delivery: Delivery, sent: number): number {
   const { pace, exchange } = delivery;
   if (pace === null) return Number.POSITIVE_INFINITY;
-  const writingMs = exchange.elapsedMs() - pace.firstTokenMs;
+  const thinkingMs = (delivery.answer.reasoningTokens * 1000) / pace.tokensPerSecond;
+  const writingMs = exchange.elapsedMs() - pace.firstTokenMs - thinkingMs;
   return Math.max(sent, Math.floor((writingMs * pace.tokensPerSecond) / 1000) + 1);
 }
 

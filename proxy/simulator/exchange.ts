@@ -12,6 +12,8 @@ const flushLength = 64 * 1024;
 export class Exchange {
   readonly response: ServerResponse;
   readonly startedMs = performance.now();
+  /** Called before anything that was gathered leaves. */
+  onFlush: (() => void) | null = null;
   #gone = false;
   #wake: (() => void) | null = null;
   #pending = '';
@@ -61,6 +63,7 @@ export class Exchange {
     const text = this.#pending;
     this.#pending = '';
     if (text === '' || this.#gone) return;
+    this.onFlush?.();
     const out = this.#gzip ?? this.response;
     const room = out.write(text);
     this.#gzip?.flush(constants.Z_SYNC_FLUSH);
@@ -76,6 +79,7 @@ export class Exchange {
     const text = this.#pending;
     this.#pending = '';
     if (this.#gone) return;
+    this.onFlush?.();
     (this.#gzip ?? this.response).end(text);
   }
 

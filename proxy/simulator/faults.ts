@@ -1,3 +1,6 @@
+/** `cumulative` and `repeated`: every event of a stream tells usage, so far or in full. */
+export type UsageFault = 'negative' | 'zero' | 'partial' | 'cumulative' | 'repeated';
+
 /** What a request wants to go wrong. Fields that are absent stay right. */
 export interface Faults {
   /** Answer with this status and the shape's own error. */
@@ -14,18 +17,31 @@ export interface Faults {
   delayHeadMs?: number;
   /** Length of the answer's text in bytes; a stream sends it as one event. */
   size?: number;
+  /** Tokens of the answer's text, one an event, unless the request's own cap is smaller. */
+  tokens?: number;
+  /** Tokens thought before the answer and not shown, within the request's cap. */
+  reasoning?: number;
+  /** Output tokens charged and told beyond what was shown and beyond any cap. */
+  overcap?: number;
+  /** What is wrong with the usage that is told. The ledger tells the truth. */
+  usage?: UsageFault;
   noUsage?: true;
   malformed?: true;
   empty?: true;
   trailing?: true;
   endless?: true;
   resetBeforeHead?: true;
+  /** As `resetBeforeHead`, after the whole answer was produced and charged. */
+  resetBilled?: true;
   gzip?: true;
 }
 
 export const knownFaults =
-  'status:<code> cut[:<part>] hang:<ms> slow:<factor> rate:<tokens/s> delay-head:<ms> size:<bytes> nousage malformed empty trailing endless reset-before-head gzip';
+  'status:<code> cut[:<part>] hang:<ms> slow:<factor> rate:<tokens/s> delay-head:<ms> size:<bytes> tokens:<n> reasoning:<n> overcap:<n> nousage ' +
+  'usage-negative usage-zero usage-partial usage-cumulative usage-repeated malformed empty trailing endless reset-before-head ' +
+  'reset-billed gzip';
 
+const maxTokens = 5_000_000;
 const maxSize = 256 * 1024 * 1024;
 const maxWaitMs = 3_600_000;
 const marker = '+fault=';
@@ -38,12 +54,21 @@ const readers: Readonly<Record<string, (value: number) => Faults | null>> = {
   rate: (value) => (value > 0 && value <= 100_000 ? { rate: value } : null),
   'delay-head': (value) => (isWait(value) ? { delayHeadMs: value } : null),
   size: (value) => (Number.isInteger(value) && value >= 1 && value <= maxSize ? { size: value } : null),
+  tokens: (value) => (isCount(value) ? { tokens: value } : null),
+  reasoning: (value) => (isCount(value) ? { reasoning: value } : null),
+  overcap: (value) => (isCount(value) ? { overcap: value } : null),
+  'usage-negative': () => ({ usage: 'negative' }),
+  'usage-zero': () => ({ usage: 'zero' }),
+  'usage-partial': () => ({ usage: 'partial' }),
+  'usage-cumulative': () => ({ usage: 'cumulative' }),
+  'usage-repeated': () => ({ usage: 'repeated' }),
   nousage: () => ({ noUsage: true }),
   malformed: () => ({ malformed: true }),
   empty: () => ({ empty: true }),
   trailing: () => ({ trailing: true }),
   endless: () => ({ endless: true }),
   'reset-before-head': () => ({ resetBeforeHead: true }),
+  'reset-billed': () => ({ resetBilled: true }),
   gzip: () => ({ gzip: true }),
 };
 
@@ -70,6 +95,10 @@ export function readFaults(text: string): { faults: Faults } | { unknown: string
     faults = { ...faults, ...read };
   }
   return { faults };
+}
+
+function isCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= maxTokens;
 }
 
 function isWait(value: number): boolean {

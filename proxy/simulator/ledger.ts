@@ -23,6 +23,8 @@ export interface LedgerEntry {
   produced_output_tokens: number;
   /** Whether the whole answer was handed over. */
   finished: boolean;
+  /** Part of the output that is not shown. */
+  reasoning_tokens: number;
   /** Unix milliseconds of the request. */
   at: number;
 }
@@ -43,25 +45,46 @@ export interface LedgerTotals {
 
 /**
  * The simulator's own account: one entry for each request that it produced output for, charged for what was produced
- * whether or not the caller stayed. With a file, closed entries are appended to it as JSON lines and read at the start.
+ * whether or not the caller stayed.
+ *
+ * With a file it outlives its process, however that ends: an entry is appended to it as a JSON line when it opens, when it
+ * closes, and in between before anything leaves that was produced since. All lines of an id are read at the start, and
+ * the last one counts, so that an answer whose process was killed stands at what it had produced by then.
  */
 export class Ledger {
   readonly #entries: OpenEntry[] = [];
-  readonly #open = new Set<OpenEntry>();
-  readonly #file: number | null;
+  readonly #open = new Map<OpenEntry, number>();
+  #file: number | null;
   #closed: LedgerTotals = noTotals;
 
   constructor(path: string | null) {
     this.#file = path === null ? null : openSync(path, 'a+', 0o600);
     if (this.#file === null) return;
-    for (const line of readFileSync(this.#file, 'utf8').split('\n')) this.#restore(line);
+    const last = new Map<string, LedgerEntry>();
+    const text = readFileSync(this.#file, 'utf8');
+    for (const line of text.split('\n')) {
+      const entry = readLine(line);
+      if (entry !== null) last.set(entry.id, entry);
+    }
+    // Ends a line that a kill has torn, so that the next one stands alone.
+    if (text !== '' && !text.endsWith('\n')) writeSync(this.#file, '\n');
+    for (const entry of last.values()) this.#restore(entry);
   }
 
   open(entry: Omit<OpenEntry, 'produced' | 'finished'>): OpenEntry {
     const opened: OpenEntry = { ...entry, produced: 0, finished: false };
     this.#keep(opened);
-    this.#open.add(opened);
+    this.#open.set(opened, 0);
+    this.#append(opened);
     return opened;
+  }
+
+  /** Writes down what an open entry has produced, if that is more than is written. */
+  note(entry: OpenEntry): void {
+    const noted = this.#open.get(entry);
+    if (noted === undefined || entry.produced <= noted) return;
+    this.#open.set(entry, entry.produced);
+    this.#append(entry);
   }
 
   /** Ends an entry: nothing more is produced for it. */
@@ -69,11 +92,11 @@ export class Ledger {
     // An entry from before a reset is no longer of this account.
     if (!this.#open.delete(entry)) return;
     this.#closed = addTo(this.#closed, entry);
-    if (this.#file !== null) writeSync(this.#file, `${JSON.stringify(tell(entry))}\n`);
+    this.#append(entry);
   }
 
   totals(): LedgerTotals {
-    return [...this.#open].reduce(addTo, this.#closed);
+    return [...this.#open.keys()].reduce(addTo, this.#closed);
   }
 
   /** The entries from the oldest on, as JSON texts, so that a long ledger can be sent in parts. */
@@ -88,8 +111,15 @@ export class Ledger {
     if (this.#file !== null) ftruncateSync(this.#file, 0);
   }
 
+  /** Closes what is open, and the file. */
   end(): void {
+    for (const entry of [...this.#open.keys()]) this.close(entry);
     if (this.#file !== null) closeSync(this.#file);
+    this.#file = null;
+  }
+
+  #append(entry: OpenEntry): void {
+    if (this.#file !== null) writeSync(this.#file, `${JSON.stringify(tell(entry))}\n`);
   }
 
   #keep(entry: OpenEntry): void {
@@ -98,13 +128,16 @@ export class Ledger {
     if (this.#entries.length > maxEntries) this.#entries.splice(0, maxEntries / 10);
   }
 
-  /** A line torn by a kill is passed over: the process that wrote it told nobody of it. */
-  #restore(line: string): void {
-    if (!line.startsWith('{') || !line.endsWith('}')) return;
-    const { cost_nano_usd: _, produced_output_tokens: produced, ...entry } = JSON.parse(line) as LedgerEntry;
+  #restore(told: LedgerEntry): void {
+    const { cost_nano_usd: _, produced_output_tokens: produced, ...entry } = told;
     this.#keep({ ...entry, produced });
     this.#closed = addTo(this.#closed, { ...entry, produced });
   }
+}
+
+/** An entry, or null for a line torn by a kill: the process that wrote it told nobody of it. */
+function readLine(line: string): LedgerEntry | null {
+  return line.startsWith('{') && line.endsWith('}') ? (JSON.parse(line) as LedgerEntry) : null;
 }
 
 const noTotals: LedgerTotals = {

@@ -46,9 +46,10 @@ function sendJson(received: Received, status: number, body: object): void {
   received.response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
-function sendLedger(received: Received, ledger: Ledger): void {
-  received.response.writeHead(200, { 'content-type': 'application/json' });
-  Readable.from(tellLedger(ledger)).pipe(received.response);
+/** Sends the whole ledger as `{ entries, totals }`, in parts. */
+export function sendLedger({ response }: Pick<Received, 'response'>, ledger: Ledger): void {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  Readable.from(tellLedger(ledger)).pipe(response);
 }
 
 function* tellLedger(ledger: Ledger): Iterable<string> {

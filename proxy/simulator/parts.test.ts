@@ -17,6 +17,7 @@ const opened = (id: string) => ({
   input_tokens: 100,
   output_tokens: 10,
   cached_input_tokens: 40,
+  reasoning_tokens: 0,
   status: 200,
   streamed: true,
   at: 1,
@@ -31,26 +32,36 @@ t.test('charges follow the published price list, rounded up once', async (t) => 
   t.equal(computeCharge('sim-small', { input: 0, cachedInput: 0, output: 0 }), 0n);
 });
 
-t.test('a ledger with a file comes back after a restart, torn lines aside', async (t) => {
+const produced = (tokens: number) =>
+  `"produced_output_tokens":${tokens},"cost_nano_usd":"${computeCharge('sim-large', { input: 100, cachedInput: 40, output: tokens })}"}`;
+
+t.test('a ledger with a file comes back after a kill, torn lines aside', async (t) => {
   const path = join(mkdtempSync(join(tmpdir(), 'hoc-ledger-')), 'ledger.jsonl');
   const first = new Ledger(path);
   const entry = first.open(opened('a'));
   entry.produced = 10;
   entry.finished = true;
   first.close(entry);
-  first.open(opened('b'));
+  const open = first.open(opened('b'));
+  open.produced = 3;
+  first.note(open);
+  open.produced = 2;
+  first.note(open);
   t.equal(first.totals().entries, 2, 'an open entry counts');
-  const before = [...first.texts()][0];
-  first.end();
+  const before = [...first.texts()];
+  open.produced = 3;
+  // No end: the process was killed, in the middle of a line.
   appendFileSync(path, '{"id":"torn"');
   const second = new Ledger(path);
-  t.strictSame([...second.texts()], [before]);
-  t.equal(
-    second.totals().cost_nano_usd,
-    computeCharge('sim-large', { input: 100, cachedInput: 40, output: 10 }).toString(),
-  );
-  second.reset();
+  t.strictSame([...second.texts()], [before[0], before[1]?.replace(/"produced_output_tokens":2.*/, '') + produced(3)]);
+  const charge = (output: number) => computeCharge('sim-large', { input: 100, cachedInput: 40, output });
+  t.equal(second.totals().cost_nano_usd, (charge(10) + charge(3)).toString());
+  second.close(second.open(opened('c')));
   second.end();
+  const third = new Ledger(path);
+  t.equal(third.totals().entries, 3, 'the line after the torn one stands alone');
+  third.reset();
+  third.end();
   t.equal(new Ledger(path).totals().entries, 0);
 });
 

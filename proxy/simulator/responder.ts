@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
-import { composeAnswer } from './answer.ts';
+import { type Answer, composeAnswer } from './answer.ts';
 import type { Asked } from './asked.ts';
 import { deliverStream, deliverWhole } from './deliver.ts';
 import { Exchange } from './exchange.ts';
@@ -28,6 +28,9 @@ export interface Received {
 
 /** Statuses after which waiting helps. */
 const retryable: ReadonlySet<number> = new Set([429, 503, 529]);
+
+type Output = Pick<Answer, 'outputTokens' | 'reasoningTokens'>;
+const noOutput: Output = { outputTokens: 0, reasoningTokens: 0 };
 
 interface Failure {
   shape: Shape;
@@ -83,8 +86,15 @@ class Responder {
     if (faults === null) return;
     const cachedTokens = cachesPrompts(asked.model) ? this.#cache.take(asked.prompt, asked.inputTokens) : 0;
     const answer = composeAnswer(asked, faults, { id: `${shape.idPrefix}${id}`, nowMs: Date.now(), cachedTokens });
-    const charged = { id: answer.id, output: answer.outputTokens, cached: cachedTokens, streamed: asked.stream };
+    const charged = { id: answer.id, output: answer, cached: cachedTokens, streamed: asked.stream };
     const entry = this.#charge(received, asked, charged);
+    exchange.onFlush = () => this.#ledger.note(entry);
+    if (faults.resetBilled) {
+      entry.produced = answer.outputTokens;
+      this.#ledger.note(entry);
+      received.response.socket?.resetAndDestroy();
+      return;
+    }
     const pace = choosePace(asked.prompt, this.#speed, faults);
     const delivery = { exchange, shape, answer, faults, pace, entry };
     return asked.stream ? deliverStream(delivery) : deliverWhole(delivery);
@@ -96,7 +106,7 @@ class Responder {
     const exchange = new Exchange(received.response);
     const faults = await meetFaults(received, { asked, shape: openaiShape, exchange });
     if (faults === null) return;
-    const entry = this.#charge(received, asked, { id: `embd-${id}`, output: 0, cached: 0, streamed: false });
+    const entry = this.#charge(received, asked, { id: `embd-${id}`, output: noOutput, cached: 0, streamed: false });
     entry.finished = true;
     send(received, asked.render());
   }
@@ -105,7 +115,7 @@ class Responder {
   #charge(
     received: Received,
     asked: Asked | AskedEmbeddings,
-    answer: { id: string; output: number; cached: number; streamed: boolean },
+    answer: { id: string; output: Output; cached: number; streamed: boolean },
   ): OpenEntry {
     const { response, headers } = received;
     const entry = this.#ledger.open({
@@ -113,7 +123,8 @@ class Responder {
       run_id: firstText(headers['x-hoc-run-id'] ?? headers['x-simulator-tag']),
       model: asked.model,
       input_tokens: asked.inputTokens,
-      output_tokens: answer.output,
+      output_tokens: answer.output.outputTokens,
+      reasoning_tokens: answer.output.reasoningTokens,
       cached_input_tokens: answer.cached,
       status: 200,
       streamed: answer.streamed,
@@ -121,7 +132,8 @@ class Responder {
     });
     response.once('close', () => {
       entry.finished &&= response.writableFinished;
-      this.#ledger.close(entry);
+      // Whoever produces is woken by this same event and still has to say how far it came.
+      setImmediate(() => this.#ledger.close(entry));
     });
     return entry;
   }

@@ -21,6 +21,8 @@ interface Listener {
 }
 
 interface Exchange {
+  /** Whether any of the request was written to a connection. */
+  readonly sent: boolean;
   pause(): void;
   resume(): void;
   abort(): void;
@@ -126,6 +128,11 @@ class UpstreamDispatch implements Dispatcher.DispatchHandler, Exchange {
 
   constructor(listener: Listener) {
     this.#listener = listener;
+  }
+
+  /** undici names the controller when it begins to write the request to an open connection. */
+  get sent(): boolean {
+    return this.#controller !== null;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

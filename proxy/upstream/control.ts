@@ -1,5 +1,6 @@
 import { request } from 'undici';
 import { HocError } from '../../storage/schema/errors.ts';
+import type { MarkReport } from '../../storage/schema/reservation.ts';
 import type { SealedCredentials, SignedManifest } from '../../storage/schema/snapshot.ts';
 
 const timeoutMs = 5_000;
@@ -9,6 +10,19 @@ export interface ControlLink {
   document(id: string): Promise<string>;
   enrol(name: string, publicKey: string): Promise<{ node_id: string; node_token: string }>;
   credentials(nodeToken: string): Promise<SealedCredentials>;
+  /** Rebuilds of limit counters that are open now. */
+  openRebuilds(): Promise<readonly { tenant: string; counterEpoch: string }[]>;
+  /** Tells where the spool is marked for new counter epochs and what was open there; idempotent. */
+  postMarks(reports: readonly MarkReport[]): Promise<void>;
+}
+
+interface OpenRebuilds {
+  rebuilds: readonly { tenant: string; counter_epoch: string }[];
+}
+
+/** Amounts as decimal strings. */
+function renderAmount(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
 }
 
 /** The data plane's view of control, `/internal/v1`. Failures are HocError `engine_unavailable`; none holds a token. */
@@ -23,7 +37,7 @@ export function createControlLink(baseUrl: string, token: string): ControlLink {
       const answer = await request(`${root}/${path}`, {
         method: options.method,
         headers: { authorization: `Bearer ${options.bearer}`, 'content-type': 'application/json' },
-        body: options.body === undefined ? null : JSON.stringify(options.body),
+        body: options.body === undefined ? null : JSON.stringify(options.body, renderAmount),
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       });
@@ -49,5 +63,10 @@ export function createControlLink(baseUrl: string, token: string): ControlLink {
     },
     credentials: async (nodeToken) =>
       JSON.parse(await call('credentials', { method: 'GET', bearer: nodeToken })) as SealedCredentials,
+    openRebuilds: async () => {
+      const { rebuilds } = JSON.parse(await call('marks', { method: 'GET', bearer: token })) as OpenRebuilds;
+      return rebuilds.map(({ tenant, counter_epoch: counterEpoch }) => ({ tenant, counterEpoch }));
+    },
+    postMarks: async (reports) => void (await call('marks', { method: 'POST', bearer: token, body: { reports } })),
   };
 }

@@ -19,11 +19,11 @@ const requestTimeoutMs = 120_000;
  * Opens a client for a ClickHouse URL (`http://user:password@host:port/database`); nothing is sent yet. The same code
  * serves the embedded engine and a server. Throws HocError `configuration_invalid` for text that is no such URL.
  */
-export function connectClickHouse(url: string): ClickHouse {
+export function connectClickHouse(url: string, options: { requestTimeoutMs?: number } = {}): ClickHouse {
   const address = readAddress(url);
   const client = createClient({
     url,
-    request_timeout: requestTimeoutMs,
+    request_timeout: options.requestTimeoutMs ?? requestTimeoutMs,
     max_open_connections: 16,
     application: 'hoc',
     // The client logs failed queries with their parameters: those are callers' values, and we report failures ourselves.

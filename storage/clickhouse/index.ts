@@ -2,6 +2,18 @@ export { type ClickHouse, connectClickHouse, pingClickHouse } from './connection
 export { insertBatch } from './insert.ts';
 export { migrateClickHouse, readPendingMigrations } from './migrate.ts';
 export { type RunFilter, type RunsPageQuery, readRunsPage } from './read-page.ts';
+export { type RollupQuery, type RollupRow, readRollup } from './read-rollup.ts';
 export { type RunDetail, readRun } from './read-run.ts';
 export { readSequenceGaps, type SequenceState } from './read-sequences.ts';
+export { type RetainedTable, renewExpiry, retainedTables, setRetention, setSystemRetention } from './retention.ts';
+export {
+  computeRollupDays,
+  computeRollupMinutes,
+  markRunTouches,
+  type RunTouch,
+  readRollupsFreshness,
+  readRunTouches,
+  touchUncoveredMinutes,
+} from './rollup.ts';
 export { streamRuns } from './stream-runs.ts';
+export { type ChargedLimit, type ChargeQuery, type ChargeSum, sumCharges } from './sum-charges.ts';

@@ -135,6 +135,10 @@ const anyEvent = fc.record(
   { stage: fc.constantFrom('read' as const, 'decide' as const), at_us: fc.nat(), detail: word },
   { noNullPrototype: true },
 );
+const anyCharge = fc.record(
+  { id: word, reserved: int64, settled: int64, taken: maybe(int64), ceiling: int64, near: fc.boolean() },
+  { noNullPrototype: true },
+);
 const anyRun: fc.Arbitrary<Partial<RunVersionRow>> = fc.record({
   tenant: fc.constantFrom(null, 'acme', 'other'),
   session_id: maybe(word),
@@ -154,6 +158,9 @@ const anyRun: fc.Arbitrary<Partial<RunVersionRow>> = fc.record({
   ended_at: maybe(fc.integer({ min: 0, max: 4_000_000_000_000 })),
   marks: fc.subarray(['overrun', 'redis_degraded', 'unpriced'] as const),
   events: fc.array(anyEvent, { maxLength: 5 }),
+  limits: fc.array(anyCharge, { maxLength: 4 }),
+  input_audio_tokens: maybe(fc.maxSafeNat()),
+  output_image_tokens: maybe(fc.maxSafeNat()),
 });
 
 t.test('a run comes back exactly as it went in', async (t) => {
@@ -208,4 +215,32 @@ t.test('the engine keeps no log table without a limit', async (t) => {
   const sql = `SELECT name FROM system.tables WHERE database = 'system' AND engine LIKE '%MergeTree%'
     AND name LIKE '%\\_log%' AND position(engine_full, ' TTL ') = 0`;
   t.same(await selectRows(ch, { sql }), []);
+});
+
+t.test('runs that were stored before limits were recorded are read with none', async (t) => {
+  const steps = (id: string) => migrations.find((step) => step.id === id)?.statements ?? [];
+  const old = testRun();
+  await ch.client.command({ query: 'DROP TABLE runs' });
+  for (const query of steps('0002_runs')) await ch.client.command({ query });
+  await ch.client.insert({
+    table: 'runs',
+    format: 'JSONEachRow',
+    values: [
+      {
+        tenant: 'acme',
+        run_id: old.run_id,
+        version: 3,
+        status: 'succeeded',
+        usage_source: 'none',
+        verdict: 'allow',
+        leaf_hash: '',
+      },
+    ],
+  });
+  for (const query of steps('0004_run_limits')) await ch.client.command({ query });
+  const detail = await readRun(ch, all, old.run_id);
+  t.match(detail?.run, { run_id: old.run_id, limits: [], input_audio_tokens: null, output_image_tokens: null });
+  await insertBatch(ch, { id: 'beside-old', records: [], runs: [{ ...old, version: 3 }], payloads: [] });
+  await ch.client.command({ query: 'OPTIMIZE TABLE runs FINAL' });
+  t.same((await readRun(ch, all, old.run_id))?.run.limits, old.limits);
 });

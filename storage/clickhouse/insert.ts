@@ -14,8 +14,8 @@ const payloadColumns =
   'tenant, run_id, part, content_type, content_encoding, whole_bytes, stored_bytes, body, batch_id';
 
 /**
- * Inserts a batch and resolves when ClickHouse has it on disk. Records come first and runs last, so that a run that can
- * be listed has its proof and its payloads.
+ * Inserts a batch and resolves when ClickHouse has it on disk. Records come before runs, so that a run that can be listed
+ * has its proof and its payloads; what makes the rollups take them up comes behind runs.
  *
  * A retry under the same id, with the same rows, adds nothing: each table's insert carries a deduplication token made of
  * the id, and rows beyond that window still collapse by their sorting key. Never asynchronous on the engine's side.
@@ -40,6 +40,27 @@ export async function insertBatch(ch: ClickHouse, batch: Batch): Promise<void> {
   });
   const columns = `${runColumnNames.join(', ')}, batch_id`;
   await insertRows(ch, { table: 'runs', columns, batch: batch.id, rows: batch.runs, write: writeRunOfBatch });
+  await insertRows(ch, {
+    table: 'run_touches',
+    columns: 'batch_id, done, minutes',
+    batch: batch.id,
+    rows: touchOf(batch),
+    write: writeTouch,
+  });
+}
+
+/** The minutes whose rollups the ended runs of a batch change. Runs are on disk before it is: who reads it finds them. */
+function touchOf(batch: Batch): readonly (readonly number[])[] {
+  const minutes = new Set<number>();
+  for (const run of batch.runs) if (run.version >= 2) minutes.add(Math.floor(run.started_at / 60_000));
+  return minutes.size === 0 ? [] : [[...minutes]];
+}
+
+function writeTouch(writer: RowBinaryWriter, minutes: readonly number[], batchId: string): void {
+  writer.text(batchId);
+  writer.byte(0);
+  writer.varint(minutes.length);
+  for (const minute of minutes) writer.unsigned(minute, 4);
 }
 
 interface TableInsert<Row> {

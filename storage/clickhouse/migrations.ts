@@ -1,3 +1,5 @@
+import { rollupTables } from './rollup-tables.ts';
+
 /** One step of the schema. Landed steps never change; a change is a new step. Each statement can be run twice. */
 export interface Migration {
   id: string;
@@ -129,9 +131,36 @@ ARRAY JOIN
   \`events.at_us\` AS at_us,
   \`events.detail\` AS detail`;
 
+// Without a default that is computed: parts from before hold none of it, and read as empty.
+const limits = `
+ALTER TABLE runs
+  ADD COLUMN IF NOT EXISTS \`limits.id\` Array(LowCardinality(String)),
+  ADD COLUMN IF NOT EXISTS \`limits.reserved\` Array(Int64),
+  ADD COLUMN IF NOT EXISTS \`limits.settled\` Array(Int64),
+  ADD COLUMN IF NOT EXISTS \`limits.taken\` Array(Nullable(Int64)),
+  ADD COLUMN IF NOT EXISTS \`limits.ceiling\` Array(Int64),
+  ADD COLUMN IF NOT EXISTS \`limits.near\` Array(Bool)`;
+
+const mediaTokens = `
+ALTER TABLE runs
+  ADD COLUMN IF NOT EXISTS input_audio_tokens Nullable(Int64),
+  ADD COLUMN IF NOT EXISTS cached_audio_tokens Nullable(Int64),
+  ADD COLUMN IF NOT EXISTS output_audio_tokens Nullable(Int64),
+  ADD COLUMN IF NOT EXISTS input_image_tokens Nullable(Int64),
+  ADD COLUMN IF NOT EXISTS output_image_tokens Nullable(Int64)`;
+
+// A changed expiry is told to old parts without rewriting them, and a part is rewritten for its expired rows once a day
+// at most.
+const calmExpiry = ['runs', 'records', 'payloads', 'rollup_minutes', 'rollup_days'].map(
+  (table) => `ALTER TABLE ${table} MODIFY SETTING materialize_ttl_recalculate_only = 1, merge_with_ttl_timeout = 86400`,
+);
+
 /** Every step, in order. */
 export const migrations: readonly Migration[] = [
   { id: '0001_records', statements: [records] },
   { id: '0002_runs', statements: [runs, events] },
   { id: '0003_payloads', statements: [payloads] },
+  { id: '0004_run_limits', statements: [limits, mediaTokens] },
+  { id: '0005_rollups', statements: rollupTables },
+  { id: '0006_expiry', statements: calmExpiry },
 ];

@@ -1,5 +1,5 @@
 import type { RunVersionRow } from '../schema/rows.ts';
-import type { RunEvent } from '../schema/run.ts';
+import type { LimitCharge, RunEvent } from '../schema/run.ts';
 import type { Codec } from './codecs.ts';
 import {
   boolean,
@@ -61,6 +61,30 @@ const events: RunColumn = {
   },
 };
 
+/** One array a field, as for events. Parts from before these columns hold none. */
+const limits: RunColumn = {
+  names: ['id', 'reserved', 'settled', 'taken', 'ceiling', 'near'].map((name) => `\`limits.${name}\``),
+  select: 'arrayZip(`limits.id`, `limits.reserved`, `limits.settled`, `limits.taken`, `limits.ceiling`, `limits.near`)',
+  write(writer, row) {
+    const each = <T>(codec: Codec<T>, pick: (charge: LimitCharge) => T): void => {
+      writer.varint(row.limits.length);
+      for (const charge of row.limits) codec.write(writer, pick(charge));
+    };
+    each(text(), (charge) => charge.id);
+    each(money, (charge) => charge.reserved);
+    each(money, (charge) => charge.settled);
+    each(nullable(money), (charge) => charge.taken);
+    each(money, (charge) => charge.ceiling);
+    each(boolean, (charge) => charge.near);
+  },
+  read(into, value) {
+    const charges = value as readonly [string, string, string, string | null, string, boolean][];
+    into.limits = charges.map(
+      ([id, reserved, settled, taken, ceiling, near]): LimitCharge => ({ id, reserved, settled, taken, ceiling, near }),
+    );
+  },
+};
+
 const word = nullable(text());
 const tokens = nullable(int64);
 
@@ -110,6 +134,7 @@ const shownColumns: readonly RunColumn[] = [
   column('route', word),
   column('streamed', boolean),
   events,
+  limits,
   column('proxy_id', text()),
   column('proxy_epoch', uint32),
   column('proxy_seq', uint64),
@@ -119,6 +144,11 @@ const shownColumns: readonly RunColumn[] = [
 /** What only the page of one run shows. */
 const detailColumns: readonly RunColumn[] = [
   column('version', version),
+  column('input_audio_tokens', tokens),
+  column('cached_audio_tokens', tokens),
+  column('output_audio_tokens', tokens),
+  column('input_image_tokens', tokens),
+  column('output_image_tokens', tokens),
   column('request_bytes', uint64),
   column('response_bytes', uint64),
   column('context', word),

@@ -54,3 +54,8 @@ export function scopeCondition(scope: TenantScope): { condition: string; paramet
   if (scope.kind === 'all') return { condition: 'true', parameters: {} };
   return { condition: 'tenant = {scope_tenant:String}', parameters: { scope_tenant: scope.tenant } };
 }
+
+/** A name of the engine's own catalogue, quoted. */
+export function quoteName(name: string): string {
+  return `\`${name.replace(/[\\`]/g, '\\$&')}\``;
+}

@@ -11,7 +11,12 @@ import { migrateClickHouse } from './migrate.ts';
 import { scopeCondition, selectRows } from './select.ts';
 
 /** A real engine in a folder of its own, migrated; `close` stops it and removes the folder. For tests. */
-export async function openTestEngine(): Promise<{ ch: ClickHouse; front: LaunchedFront; close(): Promise<void> }> {
+export async function openTestEngine(): Promise<{
+  ch: ClickHouse;
+  front: LaunchedFront;
+  path: string;
+  close(): Promise<void>;
+}> {
   const path = await mkdtemp(join(tmpdir(), 'hoc-clickhouse-'));
   const front = await launchFront({ path });
   const ch = connectClickHouse(front.url);
@@ -19,6 +24,7 @@ export async function openTestEngine(): Promise<{ ch: ClickHouse; front: Launche
   return {
     ch,
     front,
+    path,
     async close() {
       await ch.close();
       await front.stop();
@@ -85,6 +91,15 @@ export function testRun(set: Partial<RunVersionRow> = {}): RunVersionRow {
     proxy_epoch: 1,
     proxy_seq: sequence,
     leaf_hash: 'd'.repeat(64),
+    limits: [
+      { id: 'app-rpm', reserved: '1', settled: '1', taken: '17', ceiling: '60', near: false },
+      { id: 'app-usd', reserved: '999', settled: '123456', taken: null, ceiling: '9000000000000000', near: true },
+    ],
+    input_audio_tokens: null,
+    cached_audio_tokens: null,
+    output_audio_tokens: null,
+    input_image_tokens: null,
+    output_image_tokens: 7,
     request_bytes: 100,
     response_bytes: 2000,
     context: '{"v":1}',

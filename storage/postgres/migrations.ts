@@ -2,9 +2,15 @@ import { type Kysely, type Migration, type MigrationProvider, Migrator, sql } fr
 import { HocError } from '../schema/errors.ts';
 import type { ControlDatabase } from './connect.ts';
 import { controlState } from './migrations/0001-control-state.ts';
+import { counters } from './migrations/0002-counters.ts';
+import { tenantSettings } from './migrations/0003-tenant-settings.ts';
 
 /** Ordered by name; a migration that has been released is never edited. */
-const migrations: Readonly<Record<string, Migration>> = { '0001-control-state': statements(controlState) };
+const migrations: Readonly<Record<string, Migration>> = {
+  '0001-control-state': statements(controlState),
+  '0002-counters': statements(counters),
+  '0003-tenant-settings': statements(tenantSettings),
+};
 
 function statements(list: readonly string[]): Migration {
   return {

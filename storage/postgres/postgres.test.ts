@@ -19,6 +19,7 @@ const tenant: TenantRow = {
   capture: 'full',
   approvals: 'single',
   limit_defaults: '{}',
+  settings: '{}',
   counter_epoch: 'e1',
   counters_written: false,
   policy_sha256: null,
@@ -43,7 +44,7 @@ for (const installation of installations) {
     await t.test('two callers migrate at once: each migration runs exactly once', async (t) => {
       const other = connectPostgres(server.url);
       const both = await Promise.all([db, other].map((each) => withMigrationLock(each, () => migratePostgres(each))));
-      t.same(both.flat().sort(), ['0001-control-state']);
+      t.same(both.flat().sort(), ['0001-control-state', '0002-counters', '0003-tenant-settings']);
       t.same(await readPendingMigrations(db), []);
       await other.destroy();
     });

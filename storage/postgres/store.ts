@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import * as access from './access.ts';
 import * as audit from './audit.ts';
 import type { ControlDatabase, Executor } from './connect.ts';
+import * as counters from './counters.ts';
 import * as credentials from './credentials.ts';
 import { convertPostgresError } from './errors.ts';
 import * as keys from './keys.ts';
@@ -9,7 +10,16 @@ import * as snapshots from './snapshots.ts';
 import * as tenants from './tenants.ts';
 import * as versions from './versions.ts';
 
-const statements = { ...access, ...audit, ...credentials, ...keys, ...snapshots, ...tenants, ...versions };
+const statements = {
+  ...access,
+  ...audit,
+  ...counters,
+  ...credentials,
+  ...keys,
+  ...snapshots,
+  ...tenants,
+  ...versions,
+};
 
 type Bound<Statements> = {
   [Name in keyof Statements]: Statements[Name] extends (db: Executor, ...args: infer Args) => infer Result

@@ -3,6 +3,8 @@ import type {
   AuditEntryRow,
   AuditOpenValuesRow,
   BatchSealRow,
+  CounterMarkRow,
+  CounterRebuildRow,
   CredentialRow,
   DocumentRow,
   LimitRow,
@@ -12,6 +14,7 @@ import type {
   ProviderRow,
   ServiceTokenRow,
   SettingRow,
+  SpoolRow,
   SubTenantStateRow,
   TenantRow,
 } from '../schema/control.ts';
@@ -20,6 +23,13 @@ import type {
 export interface AuditHeadRow {
   tenant: string;
   sequence: number;
+}
+
+/** Who may do a piece of work alone, until when (Unix ms of the database's clock). */
+export interface LeaseRow {
+  name: string;
+  holder: string;
+  until_ms: number;
 }
 
 /** Tables of control's database, by name. */
@@ -40,4 +50,8 @@ export interface ControlTables {
   audit_open_values: AuditOpenValuesRow;
   batch_seals: BatchSealRow;
   settings: SettingRow;
+  spools: SpoolRow;
+  counter_rebuilds: CounterRebuildRow;
+  counter_marks: CounterMarkRow;
+  leases: LeaseRow;
 }

@@ -15,3 +15,15 @@ export function readEpoch(redis: Redis, tenant: string): Promise<string | null> 
 export async function writeEpochIfAbsent(redis: Redis, tenant: string, epoch: string): Promise<string> {
   return (await redis.set(limitKeys(tenant)[0], epoch, 'NX', 'GET')) ?? epoch;
 }
+
+const invalidateScript = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`;
+
+/**
+ * Declares a tenant's counters invalid: from now on every call under `epoch` is answered as if Redis were down, until
+ * control has rebuilt them under another one. Another epoch than the given one is left alone; true where it was this one.
+ * Rejects while Redis is away.
+ */
+export async function invalidateEpoch(redis: Redis, tenant: string, epoch: string): Promise<boolean> {
+  return (await redis.eval(invalidateScript, 1, limitKeys(tenant)[0], epoch)) === 1;
+}

@@ -9,10 +9,15 @@ export function tenantPrefix(tenant: string): string {
   return `hoc:{${safe}}:`;
 }
 
-/** The keys that every call of the limits script is given: the epoch, the open runs and their due times. */
-export function limitKeys(tenant: string): [epoch: string, runs: string, due: string] {
+/** The keys that every call of the limits script is given: the epoch, the open runs, their due times, the callers' ticks. */
+export function limitKeys(tenant: string): [epoch: string, runs: string, due: string, ticks: string] {
   const prefix = tenantPrefix(tenant);
-  return [`${prefix}epoch`, `${prefix}runs`, `${prefix}due`];
+  return [`${prefix}epoch`, `${prefix}runs`, `${prefix}due`, `${prefix}ticks`];
+}
+
+/** Holds the token of whoever restores the tenant's counters. */
+export function restoreKey(tenant: string): string {
+  return `${tenantPrefix(tenant)}restore`;
 }
 
 /** A window as the scripts read it: `n`, `u<unit ms>`, `m<months>` or `r<window ms>`. It ends the counter's key. */

@@ -7,6 +7,6 @@ t.test('the Redis script agrees with the specification over random histories', a
   t.setTimeout(30_000 + 100 * rounds);
   t.comment(`seed ${seed}, ${rounds} histories`);
   const counts = await runLimitsProof({ seed, rounds });
-  t.comment(`${counts.calls} calls, ${counts.readings} readings agreed`);
+  t.comment(`${counts.calls} calls, ${counts.restorations} restorations, ${counts.readings} readings agreed`);
   t.equal(counts.histories, rounds);
 });

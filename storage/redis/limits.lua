@@ -1,18 +1,20 @@
 -- Reserves, settles and expires across all limits of runs of one tenant; the promise is policy/limits/specification.ts.
 --
--- KEYS: the tenant's epoch, open runs (hash: run id to what it holds), due times (sorted set of run ids).
--- ARGV: epoch, how many due runs to expire at most, numbers of counters, settlements and reservations; then
---   counters:     key, window tag, ceiling
+-- KEYS: the tenant's epoch, open runs (hash: run id to what it holds), due times (sorted set of run ids), ticks (hash:
+-- caller to how many calls it has made).
+-- ARGV: epoch, caller, how many due runs to expire at most, numbers of counters, settlements and reservations; then
+--   counters:     key, window tag, ceiling, amount from which it is near
 --   settlements:  run id, n, then n times key, amount
 --   reservations: run id, expires in ms, n, then n times number of the counter, amount
 -- Answers 'counters_invalid' where the epoch is not the expected one, and has changed nothing then. Otherwise a flat list:
--- for each reservation 0 or the number of the first item that does not fit, then used, reserved, resets in ms of each item.
+-- the caller's tick; then for each reservation 0, or the number of the first item that does not fit, or minus how many of
+-- its items came near; used, reserved and resets in ms of each item; and the numbers of those that came near.
 --
 -- All is read first, decided in memory and written at the end, each key once: an error before the first write leaves
 -- nothing half done, and runs of one call share what they read.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'counters_invalid' end
 local sweep, counter_count, settle_count, reserve_count =
-  tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+  tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local CHUNK = 500
 
 -- Which runs the call is about: those that are due, and those it names.
@@ -25,7 +27,7 @@ local function name(id)
 end
 for i = 1, #due do name(due[i]) end
 local settles_at, reserves_at = {}, {}
-local at = 6 + 3 * counter_count
+local at = 7 + 4 * counter_count
 for i = 1, settle_count do
   settles_at[i] = at
   name(ARGV[at])
@@ -51,28 +53,6 @@ end
 local function counts(c, pos)
   if c.pos - pos >= c.window.keep then return false end
   return not c.buckets or (c.oldest >= 0 and pos >= c.oldest)
-end
-
-local function at_least_zero(amount)
-  if amount < 0 then return 0 end
-  return amount
-end
-
--- Changes a counter by what is reserved and used more (or less) at `pos`. Nothing goes below zero: only a clock that went
--- back by more than the time for which a closed window is kept could bring it there.
-local function add(c, pos, reserved, used)
-  c.dirty, c.exists = true, true
-  c.reserved, c.used = at_least_zero(c.reserved + reserved), at_least_zero(c.used + used)
-  if not c.buckets then return end
-  local b = c.buckets[pos]
-  if not b then
-    local held_used, held_reserved
-    if c.text then held_used, held_reserved = read_bucket(c.text, pos) end
-    b = { used = held_used or 0, reserved = held_reserved or 0 }
-    c.buckets[pos] = b
-    if c.oldest < 0 then c.oldest = pos end
-  end
-  b.reserved, b.used = at_least_zero(b.reserved + reserved), at_least_zero(b.used + used)
 end
 
 -- Takes what the item at `i` holds out of its counter and charges `amount` as used. Answers what was charged, and when
@@ -140,22 +120,43 @@ local entries = {}
 local function entry(number)
   local e = entries[number]
   if e then return e end
-  local from = 3 + 3 * number
+  local from = 3 + 4 * number
   local key, tag = ARGV[from], ARGV[from + 1]
-  e = { key = key, tag = tag, ceiling = tonumber(ARGV[from + 2]), c = counter(key, tag) }
+  local near = math.max(1, tonumber(ARGV[from + 3]))
+  e = { key = key, tag = tag, ceiling = tonumber(ARGV[from + 2]), near = near, c = counter(key, tag) }
   entries[number] = e
   return e
 end
 
-local reply = {}
-local function tell(flag, wanted)
-  local n = #reply + 1
-  reply[n] = flag
+-- Whether a counter has come to its near mark, once: it is marked then. In a window that ends, once until a whole window has
+-- passed; in one that does not, until it has fallen below the mark it was told at and the one that holds now.
+local function mark_near(c, near, delta)
+  local taken = c.used + c.reserved
+  if c.window.kind == 'n' and c.mark >= 0 and taken - delta < math.min(c.mark, near) then
+    c.mark, c.dirty = -1, true
+  end
+  if taken < near then return false end
+  if c.mark >= 0 and (c.window.kind == 'n' or c.pos - c.mark < c.window.keep) then return false end
+  c.mark, c.dirty = c.window.kind == 'n' and near or c.pos, true
+  return true
+end
+
+local reply = { 0 }
+local function tell(flag, wanted, deltas)
+  local at, near = #reply + 1, nil
+  local n = at
   for i = 1, #wanted do
-    local c = wanted[i].c
+    local e = wanted[i]
+    local c = e.c
     reply[n + 1], reply[n + 2], reply[n + 3] = c.used, c.reserved, resets(c)
     n = n + 3
+    if flag == 0 and (c.mark >= 0 or c.used + c.reserved >= e.near) and mark_near(c, e.near, deltas[i]) then
+      near = near or {}
+      near[#near + 1] = i
+    end
   end
+  reply[at] = near and -#near or flag
+  for i = 1, near and #near or 0 do reply[n + i] = near[i] end
 end
 
 -- Raises what an open run holds, or takes it anew.
@@ -187,7 +188,7 @@ local function reserve(from)
   for i = 1, ARGV[from + 2] do
     local e, delta = entry(tonumber(ARGV[from + 1 + 2 * i])), tonumber(ARGV[from + 2 + 2 * i])
     local c, index = e.c, run and find(run, e.key, e.tag)
-    if index then delta = counts(c, run[index + 2]) and delta - run[index + 3] or 0 end
+    if index then delta = counts(c, run[index + 2]) and math.max(0, delta - run[index + 3]) or 0 end
     wanted[i], deltas[i], held[i] = e, delta, index
     if refused == 0 and (not index or delta > 0) and c.used + c.reserved + delta > e.ceiling then refused = i end
   end
@@ -196,37 +197,14 @@ local function reserve(from)
     due_at[id] = now + ARGV[from + 1]
     changed[id] = true
   end
-  tell(refused, wanted)
+  tell(refused, wanted, deltas)
 end
 
 for i = 1, #due do expire(due[i]) end
 for i = 1, settle_count do settle(settles_at[i]) end
 for i = 1, reserve_count do reserve(reserves_at[i]) end
 
--- Writes a counter that changed, and lets Redis forget it some time after its last window has closed.
-local function save(c)
-  if not c.dirty or (c.newest < 0 and not c.exists) then return end
-  local kind = c.window.kind
-  if kind == 'n' and c.reserved == 0 then
-    redis.call('DEL', c.id)
-    return
-  end
-  local moved = kind ~= 'n' and c.pos > c.newest
-  if kind == 'r' then
-    redis.call('SETRANGE', c.id, 0, struct.pack('<dddd', c.pos, c.used, c.reserved, c.oldest))
-    for pos, b in pairs(c.buckets) do
-      redis.call('SETRANGE', c.id, 32 + 24 * (pos % SLOTS), struct.pack('<ddd', pos, b.used, b.reserved))
-    end
-    if moved then redis.call('PEXPIRE', c.id, closes(c.window, c.pos) - now + GRACE) end
-    return
-  end
-  local text = struct.pack('<ddd', c.pos, c.used, c.reserved)
-  if moved then
-    redis.call('SET', c.id, text, 'PX', closes(c.window, c.pos) - now + GRACE)
-  else
-    redis.call('SET', c.id, text, 'KEEPTTL')
-  end
-end
+-- All writes, each key once. The tick comes with them: an answer that holds it says that they were done.
 for i = 1, #touched do save(touched[i]) end
 
 -- Writes what runs hold now, all in four calls for any number of runs.
@@ -249,4 +227,5 @@ write('HSET', KEYS[2], put)
 write('ZADD', KEYS[3], put_due)
 write('HDEL', KEYS[2], drop)
 write('ZREM', KEYS[3], drop)
+reply[1] = redis.call('HINCRBY', KEYS[4], ARGV[2], 1)
 return reply

@@ -11,7 +11,9 @@ export function checkReserve({ items, expiresInMs }: ReserveRequest): void {
   if (!Number.isSafeInteger(expiresInMs) || expiresInMs < 1) throw mistake('its expiry is not a number of ms');
   if (items.length > maxItems) throw mistake(`it has more than ${maxItems} items`);
   for (const [index, item] of items.entries()) {
-    if (!isAmount(item.amount) || !isAmount(item.ceiling)) throw mistake('an amount or ceiling is not from 0 to 9e15');
+    if (![item.amount, item.ceiling, item.near].every(isAmount)) {
+      throw mistake('an amount, ceiling or near mark is not from 0 to 9e15');
+    }
     for (let other = 0; other < index; other += 1) {
       if (items[other]?.key === item.key) throw mistake('two of its items share a counter');
     }

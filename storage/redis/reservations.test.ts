@@ -1,76 +1,30 @@
-import { randomUUID } from 'node:crypto';
 import t from 'tap';
-import type { CounterWindow, ReservationItem, ReserveReply } from '../schema/reservation.ts';
-import {
-  connectRedis,
-  createReservations,
-  type Redis,
-  type Reservations,
-  readCounters,
-  writeEpochIfAbsent,
-} from './index.ts';
+import type { ReserveReply } from '../schema/reservation.ts';
+import { type ReservationsOptions, readCounters, writeEpochIfAbsent } from './index.ts';
 import { limitKeys } from './keys.ts';
+import { type Client, closeClient, day, item, minute, newTenant, openClient, request, until } from './test-clients.ts';
 import { type RedisServer, startRedisServer } from './test-server.ts';
 
-const day: CounterWindow = { align: 'calendar', unitMs: 86_400_000 };
-const minute: CounterWindow = { align: 'rolling', windowMs: 60_000 };
 const epoch = 'e1';
-
-interface Client {
-  redis: Redis;
-  reservations: Reservations;
-}
 
 let server: RedisServer;
 const clients: Client[] = [];
 
-async function connect(
-  options: { timeoutMs?: number; epochOf?: (tenant: string) => string | null } = {},
-): Promise<Client> {
-  const redis = connectRedis(server.url);
-  const reservations = createReservations(redis, { epochOf: () => epoch, timeoutMs: 2000, ...options });
-  await reservations.ready();
-  clients.push({ redis, reservations });
-  return { redis, reservations };
+async function connect(options: Partial<ReservationsOptions> = {}): Promise<Client> {
+  const client = await openClient(server.url, options);
+  clients.push(client);
+  return client;
 }
-
-async function newTenant(redis: Redis): Promise<string> {
-  const tenant = `t-${randomUUID()}`;
-  await writeEpochIfAbsent(redis, tenant, epoch);
-  return tenant;
-}
-
-function item(amount: bigint, ceiling: bigint, fields: Partial<ReservationItem> = {}): ReservationItem {
-  return { limitId: 'l', key: 'c:l:*', amount, ceiling, window: day, ...fields };
-}
-
-const request = (tenant: string, items: ReservationItem[], runId: string = randomUUID()) => ({
-  tenant,
-  runId,
-  expiresInMs: 600_000,
-  items,
-});
 
 const count = (replies: ReserveReply[], kind: ReserveReply['kind']) =>
   replies.filter((one) => one.kind === kind).length;
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 t.before(async () => {
   server = await startRedisServer();
 });
 
 t.afterEach(async () => {
-  for (const { redis, reservations } of clients.splice(0)) {
-    await reservations.close();
-    redis.disconnect();
-  }
+  for (const client of clients.splice(0)) await closeClient(client);
 });
 
 t.teardown(() => server.stop());
@@ -294,4 +248,54 @@ t.test('who waits while the driver closes is answered', async (t) => {
   await reservations.close();
   t.strictSame(await waiting, { kind: 'down', reason: 'closed' });
   t.strictSame(await reservations.reserve(request(tenant, [item(1n, 1n)])), { kind: 'down', reason: 'closed' });
+});
+
+t.test('a top-up that comes too late leaves the run what it holds', async (t) => {
+  const { redis, reservations } = await connect({ timeoutMs: 100 });
+  const tenant = await newTenant(redis);
+  const other = await connect();
+  t.match(await reservations.reserve(request(tenant, [item(10n, 100n)], 'stream')), { kind: 'granted' });
+  server.signal('SIGSTOP');
+  const raised = reservations.reserve(request(tenant, [item(30n, 100n)], 'stream'));
+  const fresh = reservations.reserve(request(tenant, [item(5n, 100n)], 'fresh'));
+  t.strictSame([await raised, await fresh], Array(2).fill({ kind: 'down', reason: 'timeout' }));
+  server.signal('SIGCONT');
+  await until('the late first grant is given back', async () => {
+    const [reading] = await readCounters(other.redis, tenant, [{ key: 'c:l:*', window: day }]);
+    return reading?.reserved === 30n && reservations.state().waitingRuns + reservations.state().strayRuns === 0;
+  });
+  await reservations.settle([{ tenant, runId: 'stream', items: [{ key: 'c:l:*', amount: 25n }] }]);
+  t.match(await readCounters(other.redis, tenant, [{ key: 'c:l:*', window: day }]), [{ used: 25n, reserved: 0n }]);
+});
+
+t.test('what was asked for again while its first grant was late stands when the second is told', async (t) => {
+  const { redis, reservations } = await connect({ timeoutMs: 300 });
+  const tenant = await newTenant(redis);
+  server.signal('SIGSTOP');
+  const first = await reservations.reserve(request(tenant, [item(10n, 100n)], 'again'));
+  const second = reservations.reserve(request(tenant, [item(10n, 100n)], 'again'));
+  server.signal('SIGCONT');
+  t.strictSame(first, { kind: 'down', reason: 'timeout' });
+  t.match(await second, { kind: 'granted' });
+  await until('nothing is left to undo', () => reservations.state().strayRuns === 0);
+  t.match(await reservations.reserve(request(tenant, [item(1n, 100n)])), { readings: [{ used: 0n, reserved: 11n }] });
+});
+
+t.test('a counter comes near once in its window, over all proxies', async (t) => {
+  const four = [await connect(), await connect(), await connect(), await connect()];
+  const tenant = await newTenant((four[0] as Client).redis);
+  const near = (reply: ReserveReply) => reply.kind === 'granted' && reply.readings.some((one) => one.near);
+  const replies = await Promise.all(
+    Array.from({ length: 200 }, (_, number) =>
+      (four[number % 4] as Client).reservations.reserve(
+        request(tenant, [item(1n, 150n), item(1n, 190n, { key: 'c:rpm:*', window: minute })]),
+      ),
+    ),
+  );
+  t.equal(count(replies, 'granted'), 150);
+  t.strictSame(
+    replies.flatMap((one) => (near(one) && one.kind === 'granted' ? one.readings.map((reading) => reading.near) : [])),
+    [true, false],
+    'the day at 120 of 150; the minute would be near at 152 of 190',
+  );
 });

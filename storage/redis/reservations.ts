@@ -2,16 +2,23 @@ import { HocError } from '../schema/errors.ts';
 import type { ReserveReply, ReserveRequest, SettleRequest } from '../schema/reservation.ts';
 import { type Circuit, createCircuit } from './circuit.ts';
 import { type Redis, waitForRedis } from './connection.ts';
+import { invalidateEpoch } from './epoch.ts';
+import { createFence, type Fence } from './fence.ts';
 import { checkReserve, checkSettle } from './request-check.ts';
+import { createRunBook, type RunBook } from './run-book.ts';
 import { createScript, limitsSource, type Script } from './script.ts';
 import { createSender, type DownReason, type Sender } from './sender.ts';
+import { readServer } from './server-watch.ts';
 import { createStrays, type Strays } from './strays.ts';
+import { createTickWatch } from './tick-watch.ts';
 import { createTurns, type Turns } from './turns.ts';
 
 export interface ReservationsOptions {
+  /** Names this caller among all that write; its calls are counted, so that a Redis that lost some of them is noticed. */
+  callerId: string;
   /** The tenant's epoch from a durable source (the manifest), so that a Redis that lost its counters is noticed. */
   epochOf: (tenant: string) => string | null;
-  /** Longest wait for Redis, in ms. Default 100. */
+  /** Longest wait for Redis, in ms. Default 75. */
   timeoutMs?: number;
   /** Most runs of one call; Redis serves nobody else while it runs. Default 64. */
   maxRunsPerCall?: number;
@@ -50,7 +57,9 @@ const readyTimeoutMs = 10_000;
  * tenant, in the order they came, settlements first.
  *
  * After five failures in a row everything is answered `down` at once, and Redis is probed every 250 ms. A grant that
- * comes after its caller was told `down` is settled at nothing as soon as it is seen; expiry covers what is never seen.
+ * comes after its caller was told `down` is settled at nothing as soon as it is seen, and so is what may have been granted
+ * on a connection that broke; not where the run is held already, since a top-up that comes late belongs to a run that goes
+ * on. Counters that have lost calls of ours are invalidated and answered `counters_stale`.
  */
 export function createReservations(redis: Redis, options: ReservationsOptions): Reservations {
   return new RedisReservations(redis, options);
@@ -62,12 +71,14 @@ class RedisReservations implements Reservations {
   readonly #circuit: Circuit;
   readonly #sender: Sender;
   readonly #turns: Turns;
+  readonly #fence: Fence;
   readonly #strays: Strays = createStrays();
+  readonly #runs: RunBook = createRunBook();
   readonly #maxWaiting: number;
   #closed = false;
 
   constructor(redis: Redis, options: ReservationsOptions) {
-    const { epochOf, timeoutMs = 100, maxRunsPerCall = 64, maxWaiting = 20_000 } = options;
+    const { callerId, epochOf, timeoutMs = 75, maxRunsPerCall = 64, maxWaiting = 20_000 } = options;
     this.#redis = redis;
     this.#maxWaiting = maxWaiting;
     this.#script = createScript(redis, options.source ?? limitsSource());
@@ -80,6 +91,7 @@ class RedisReservations implements Reservations {
     this.#sender = createSender({
       script: this.#script,
       circuit: this.#circuit,
+      ticks: createTickWatch((tenant, epoch) => invalidateEpoch(redis, tenant, epoch)),
       timeoutMs,
       onStray: (tenant, runIds) => {
         this.#strays.keep(tenant, runIds);
@@ -87,20 +99,28 @@ class RedisReservations implements Reservations {
       },
     });
     this.#turns = createTurns({
+      callerId,
       maxRunsPerCall,
       epochOf,
       send: this.#sender.send,
       beforeSend: () => this.#addStrays(),
       afterSuccess: this.#sendStrays,
     });
-    redis.on('ready', this.#sendStrays);
+    this.#fence = createFence(redis, () => {
+      this.#circuit.succeeded();
+      this.#sendStrays();
+    });
   }
 
   async reserve(request: ReserveRequest): Promise<ReserveReply> {
     checkReserve(request);
     if (request.items.length === 0) return { kind: 'granted', readings: [] };
     const reason = this.#findReason();
-    return reason === null ? this.#turns.addReserve(request) : { kind: 'down', reason };
+    if (reason !== null) return { kind: 'down', reason };
+    this.#runs.asked(request.tenant, request.runId);
+    const reply = await this.#turns.addReserve(request);
+    this.#runs.answered(request.tenant, request.runId, reply.kind === 'granted');
+    return reply;
   }
 
   async settle(requests: readonly SettleRequest[]): Promise<void> {
@@ -110,12 +130,14 @@ class RedisReservations implements Reservations {
     if (reason !== null) throw settlementFailed(reason);
     await new Promise<void>((resolve, reject) => {
       let open = requests.length;
-      const done = (failure: string | null) => {
-        open -= 1;
-        if (failure !== null) reject(settlementFailed(failure));
-        else if (open === 0) resolve();
-      };
-      for (const request of requests) this.#turns.addSettle(request, done);
+      for (const request of requests) {
+        this.#turns.addSettle(request, (failure) => {
+          open -= 1;
+          if (failure !== null) return reject(settlementFailed(failure));
+          this.#runs.settled(request.tenant, request.runId);
+          if (open === 0) resolve();
+        });
+      }
     });
   }
 
@@ -123,6 +145,7 @@ class RedisReservations implements Reservations {
     try {
       await waitForRedis(this.#redis, readyTimeoutMs);
       await this.#script.load();
+      await this.#fence.whenKnown();
     } catch (cause) {
       throw new HocError({ code: 'not_ready', publicMessage: 'Redis cannot be used for limits yet.', cause });
     }
@@ -140,7 +163,7 @@ class RedisReservations implements Reservations {
   async close(): Promise<void> {
     this.#closed = true;
     this.#circuit.close();
-    this.#redis.off('ready', this.#sendStrays);
+    this.#fence.close();
     this.#turns.end('closed');
   }
 
@@ -148,6 +171,11 @@ class RedisReservations implements Reservations {
   #findReason(): DownReason | null {
     if (this.#closed) return 'closed';
     if (this.#circuit.isOpen()) return 'circuit_open';
+    const closedBecause = this.#fence.closedBecause();
+    if (closedBecause !== null) {
+      if (closedBecause === 'connection') this.#circuit.failed();
+      return closedBecause;
+    }
     return this.#countWaiting() >= this.#maxWaiting ? 'overloaded' : null;
   }
 
@@ -161,16 +189,22 @@ class RedisReservations implements Reservations {
   };
 
   #canSendStrays(): boolean {
-    return !this.#circuit.isOpen() && this.#redis.status === 'ready';
+    return !this.#circuit.isOpen() && this.#fence.closedBecause() === null;
   }
 
-  /** A stray that could not be settled waits for the next success; of one without valid counters nothing is left. */
+  /**
+   * A stray that could not be settled waits for the next success, and so does one that is asked for again; of one without
+   * valid counters nothing is left.
+   */
   #addStrays(): void {
     if (!this.#canSendStrays()) return;
     for (const [tenant, runIds] of this.#strays.takeAll()) {
       for (const runId of runIds) {
+        const found = this.#runs.find(tenant, runId);
+        if (found === 'asked') this.#strays.keep(tenant, [runId]);
+        if (found !== 'unknown') continue;
         this.#turns.addSettle({ tenant, runId, items: [] }, (reason) => {
-          if (reason !== null && reason !== 'counters_invalid') this.#strays.keep(tenant, [runId]);
+          if (reason !== null && !reason.startsWith('counters_')) this.#strays.keep(tenant, [runId]);
         });
       }
     }
@@ -184,8 +218,7 @@ function settlementFailed(reason: string): HocError {
 
 /** A Redis that evicts keys would reset limits without a word. */
 async function refuseEviction(redis: Redis): Promise<void> {
-  const policy = /^maxmemory_policy:(\S+)/m.exec(await redis.info('memory'))?.[1];
-  if (policy === undefined || policy === 'noeviction') return;
-  const publicMessage = `Redis evicts keys (maxmemory-policy ${policy}): set it to noeviction, or limits would be reset.`;
+  if (!(await readServer(redis)).evicts) return;
+  const publicMessage = 'Redis evicts keys: set its maxmemory-policy to noeviction, or limits would be reset.';
   throw new HocError({ code: 'not_ready', publicMessage });
 }

@@ -7,12 +7,27 @@ export const redisClock = readAsset('clock.lua');
 
 /** The script that reserves, settles and expires, on the given clock. */
 export function limitsSource(clock: string = redisClock): string {
-  return [clock, readAsset('windows.lua'), readAsset('limits.lua')].join('\n');
+  return [clock, ...counterSources(), readAsset('limits.lua')].join('\n');
 }
 
 /** The script that reads counters, on the given clock. */
 export function readCountersSource(clock: string = redisClock): string {
-  return [clock, readAsset('windows.lua'), readAsset('read-counters.lua')].join('\n');
+  return [clock, ...counterSources(), readAsset('read-counters.lua')].join('\n');
+}
+
+/** The scripts that restore counters, on the given clock; the writing one takes its time from the beginning. */
+export function restoreSources(clock: string = redisClock): Record<'begin' | 'remove' | 'write' | 'end', string> {
+  const beginning = 'local now = tonumber(ARGV[2])';
+  return {
+    begin: [clock, readAsset('restore-begin.lua')].join('\n'),
+    remove: readAsset('restore-remove.lua'),
+    write: [beginning, ...counterSources(), readAsset('restore.lua')].join('\n'),
+    end: readAsset('restore-end.lua'),
+  };
+}
+
+function counterSources(): string[] {
+  return [readAsset('windows.lua'), readAsset('counters.lua')];
 }
 
 function readAsset(name: string): string {

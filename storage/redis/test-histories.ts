@@ -5,6 +5,9 @@ import type { CounterWindow, ReservationItem } from '../schema/reservation.ts';
 /** One step of a history: the clock moves, then one call of the script is made. */
 export interface Step {
   advanceMs: number;
+  caller: string;
+  /** Whether all is lost first, and restored from what the specification knows. */
+  restores: boolean;
   sweep: number;
   settles: readonly Settle[];
   reserves: readonly Reserve[];
@@ -58,6 +61,9 @@ const ceiling = fc.oneof(
   fc.constant(9_000_000_000_000_000n),
 );
 
+/** At the default percentage, or anywhere: a mark that moves as an override moves it. */
+const near = fc.oneof(fc.constant(null), amount, fc.bigInt(0n, 3n));
+
 const expiry = fc.oneof(
   fc.integer({ min: 1, max: 5_000 }),
   fc.integer({ min: 1, max: 2 * dayMs }),
@@ -65,9 +71,9 @@ const expiry = fc.oneof(
 );
 
 function reserves(runId: fc.Arbitrary<string>, counter: fc.Arbitrary<Counter>): fc.Arbitrary<Reserve[]> {
-  const item = fc
-    .record({ counter, amount, ceiling })
-    .map(({ counter, ...rest }): ReservationItem => ({ limitId: 'x', ...counter, ...rest }));
+  const item = fc.record({ counter, amount, ceiling, near }).map(({ counter, near, ...rest }): ReservationItem => {
+    return { limitId: 'x', ...counter, ...rest, near: near ?? (rest.ceiling * 8n) / 10n };
+  });
   const items = fc.uniqueArray(item, { minLength: 1, maxLength: 5, selector: ({ key }) => key });
   return fc.array(fc.record({ runId, expiresInMs: expiry, items }), { maxLength: 4 });
 }
@@ -122,6 +128,8 @@ export const histories: fc.Arbitrary<History> = fc
     const runId = fc.constantFrom(...runIds);
     const step = fc.record({
       advanceMs: advance,
+      caller: fc.constantFrom('proxy:1', 'proxy:2', 'shipper:1'),
+      restores: fc.integer({ min: 0, max: 19 }).map((one) => one === 0),
       sweep: fc.constantFrom(0, 1, 2, 100),
       settles: settles(runId, counter),
       reserves: reserves(runId, counter),

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +7,13 @@ import { connectRedis, waitForRedis } from './connection.ts';
 
 export interface RedisServer {
   url: string;
+  port: number;
   /** Stops the process where it stands (SIGSTOP) or lets it go on (SIGCONT). */
   signal(name: 'SIGSTOP' | 'SIGCONT'): void;
+  /** Ends the process with SIGKILL; what it wrote to its folder stays. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill`, on the same port and in the same folder; `empty` throws its data away. */
+  restart(options?: { empty: boolean }): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -20,26 +25,37 @@ export async function startRedisServer(extra: readonly string[] = []): Promise<R
   const port = await findFreePort();
   const dir = await mkdtemp(join(tmpdir(), 'hoc-redis-'));
   const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--loglevel', 'warning'];
-  const child = spawn('sh', ['-c', untilParentIsGone, 'sh', ...args, ...extra], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  const url = `redis://127.0.0.1:${port}`;
-  const redis = connectRedis(url);
-  let pid = 0;
-  try {
-    await waitForRedis(redis, 10_000);
-    pid = Number(/^process_id:(\d+)/m.exec(await redis.info('server'))?.[1]);
-  } finally {
-    redis.disconnect();
-  }
+  const begin = () => startProcess(port, [...args, ...extra]);
+  let { child, pid } = await begin();
   return {
-    url,
+    url: `redis://127.0.0.1:${port}`,
+    port,
     signal: (name) => void process.kill(pid, name),
+    kill: () => endProcess(child),
+    async restart(options = { empty: false }) {
+      if (options.empty) {
+        await rm(dir, { recursive: true, force: true });
+        await mkdir(dir);
+      }
+      ({ child, pid } = await begin());
+    },
     async stop() {
       await endProcess(child);
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** Starts the process and waits until it answers. */
+async function startProcess(port: number, args: readonly string[]): Promise<{ child: ChildProcess; pid: number }> {
+  const child = spawn('sh', ['-c', untilParentIsGone, 'sh', ...args], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const redis = connectRedis(`redis://127.0.0.1:${port}`);
+  try {
+    await waitForRedis(redis, 10_000);
+    return { child, pid: Number(/^process_id:(\d+)/m.exec(await redis.info('server'))?.[1]) };
+  } finally {
+    redis.disconnect();
+  }
 }
 
 function endProcess(child: ChildProcess): Promise<void> {

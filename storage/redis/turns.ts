@@ -19,6 +19,7 @@ export interface Turns {
 }
 
 export interface TurnsOptions {
+  callerId: string;
   maxRunsPerCall: number;
   epochOf: (tenant: string) => string | null;
   send: (tenant: string, call: LimitsCall) => Promise<CallOutcome>;
@@ -106,6 +107,7 @@ class GatheringTurns implements Turns {
     if (epoch === null) return answerDown(part, 'epoch_unknown' satisfies DownReason);
     const outcome = await this.#options.send(tenant, {
       epoch,
+      caller: this.#options.callerId,
       sweep: sweepFor(part.reserves.length),
       settles: part.settles.map(({ request }) => request),
       reserves: part.reserves.map(({ request }) => request),

@@ -19,6 +19,8 @@ export interface TenantRow {
   approvals: Approvals;
   /** Canonical JSON of what limits of this tenant take where they say nothing: unbounded, unpriced, when_redis_is_down. */
   limit_defaults: string;
+  /** Canonical JSON of what else its policy document says: `max_output_tokens`, `prices`. */
+  settings: string;
   /** Marks the tenant's Redis counters as valid; made once, carried in the manifest. */
   counter_epoch: string;
   /** Whether the epoch has been written to Redis. Once it has, its absence there means that counters were lost. */
@@ -179,6 +181,49 @@ export interface BatchSealRow {
 export interface SettingRow {
   name: string;
   value: string;
+}
+
+/** What is known of one proxy's spool. Times are control's clock. */
+export interface SpoolRow {
+  proxy_id: string;
+  /** When control first heard of it. */
+  known_at_ms: number;
+  /** JSON of the last `SpoolReport` of its shipper; null before the first. */
+  report: string | null;
+  reported_at_ms: number | null;
+  /** When a proxy that writes it last said that it lives, and in which epoch; null where none ever did. */
+  live_at_ms: number | null;
+  live_epoch: number | null;
+}
+
+/** A rebuild of one tenant's counters that is under way. There is at most one a tenant. */
+export interface CounterRebuildRow {
+  tenant: string;
+  /** The tenant's new epoch: what is restored stands under it. */
+  counter_epoch: string;
+  /** Closed word: why the counters are invalid. */
+  cause: string;
+  /** `restoring`: Redis may hold the new epoch already. */
+  state: 'waiting' | 'restoring';
+  opened_at_ms: number;
+  /** JSON list of the proxies that an operator does not want to be waited for. */
+  accepted: string;
+  /** JSON list of what is waited for, in the order of proxies: see operations/counters. */
+  waiting: string;
+  /** Whether the wait has been put on record. */
+  wait_recorded: boolean;
+}
+
+/** Where one proxy epoch marked its spool for a tenant's new counter epoch, and what was open there. */
+export interface CounterMarkRow {
+  tenant: string;
+  counter_epoch: string;
+  proxy_id: string;
+  proxy_epoch: number;
+  last_seq: number;
+  /** JSON of the open reservations, amounts as decimal strings. */
+  open: string;
+  at_ms: number;
 }
 
 /** Who acts on control: what an audit entry names, and what it may do. */

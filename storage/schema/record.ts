@@ -1,6 +1,7 @@
 import type { Decision, DecisionContext } from './decision.ts';
 import type {
   ActorSource,
+  LimitCharge,
   Outcome,
   Proximity,
   RunEvent,
@@ -56,10 +57,12 @@ export interface IntentRecord extends RecordHead {
   verdict: Verdict;
   decided_by: string | null;
   reserved_nano_usd: string | null;
-  /** What the run can cost at most, whether or not a money limit reserved it; null where price or facts do not bound it. */
+  /** What the run can cost at most, whether or not a money limit reserved it: without a bound what is known or reserved. Null: unpriced. */
   worst_case_nano_usd: string | null;
   estimated_input_tokens: number | null;
   estimated_output_tokens: number | null;
+  /** Every limit reserved, with the most the run can come to as `settled`: what it is charged if its proxy dies. */
+  limits: readonly LimitCharge[];
   commitments: Commitments;
 }
 
@@ -101,6 +104,8 @@ export interface FinishRecord extends RecordHead {
   events: readonly RunEvent[];
   request_bytes: number;
   response_bytes: number;
+  /** Every limit that was reserved, or (status blocked) that refused the run: then `settled` is 0. */
+  limits: readonly LimitCharge[];
   commitments: Commitments;
 }
 
@@ -129,7 +134,10 @@ export interface OpenValues {
   /** Salts of the payload commitments; the payload bytes are in frames of their own. */
   request_salt?: string;
   response_salt?: string;
-  /** Amounts to settle. For the shipper only, never stored: counter keys can hold an actor's id. */
+  /**
+   * Amounts to settle: of a finish what it came to, of an intent what it is charged if its proxy dies. For the shipper
+   * only, never stored: counter keys can hold an actor's id.
+   */
   settle?: readonly SettleItem[];
 }
 
@@ -145,14 +153,26 @@ export interface PayloadHead {
   stored_bytes: number;
 }
 
+/**
+ * Says in the spool that all reservations before it were made under an older counter epoch of `tenant`. Not a record: it
+ * has no sequence and is never shipped. A shipper that has delivered everything before it reports it to control.
+ */
+export interface MarkHead {
+  v: 1;
+  kind: 'mark';
+  tenant: string;
+  counter_epoch: string;
+  at_ms: number;
+}
+
 /** Kinds of spool frames. Records carry `head` = raw (canonical JSON) and `tail` = OpenValues (JSON, may be empty). */
 export const frameKinds = { record: 1, payload: 2, mark: 3 } as const;
 export type FrameKind = keyof typeof frameKinds;
 
-/** One spool frame. For `payload`, `head` is PayloadHead as JSON and `tail` the stored bytes. */
+/** One spool frame. For `payload`, `head` is PayloadHead as JSON and `tail` the stored bytes; for `mark`, `head` is MarkHead. */
 export interface Frame {
   kind: FrameKind;
-  /** proxy_seq of a record frame, 0 for payload frames. */
+  /** proxy_seq of a record frame, 0 for payload and mark frames. */
   seq: number;
   head: Buffer;
   tail: Buffer;

@@ -16,6 +16,8 @@ export interface ReservationItem {
   key: string;
   amount: bigint;
   ceiling: bigint;
+  /** Used plus reserved from which the counter counts as near; told once a window by `Reading.near`. */
+  near: bigint;
   window: CounterWindow;
 }
 
@@ -29,6 +31,11 @@ export interface ReserveRequest {
   runId: string;
   /** After this long without a settlement the reservation counts as spent at its reserved amount. */
   expiresInMs: number;
+  /**
+   * A top-up or renewal of a run that is under way: a grant that comes after its caller was told `down` stays, where that
+   * of a new run is taken back.
+   */
+  raises?: true;
   items: readonly ReservationItem[];
 }
 
@@ -38,6 +45,8 @@ export interface Reading {
   reserved: bigint;
   /** Ms until the window resets (calendar), or until the oldest bucket leaves (rolling); 0 for none. */
   resetsInMs: number;
+  /** Whether this very call was the first of the window to bring the counter to its near mark. */
+  near: boolean;
 }
 
 export type ReserveReply =
@@ -52,4 +61,34 @@ export interface SettleRequest {
   runId: string;
   /** What each item came to, by counter key; an item that is not listed settles at zero. */
   items: readonly { key: string; amount: bigint }[];
+}
+
+/** An open reservation as its proxy knows it: what control writes back after Redis lost its counters. */
+export interface OpenReservation {
+  runId: string;
+  /** When it was reserved, Unix ms: it counts in the window of that instant. */
+  atMs: number;
+  expiresInMs: number;
+  items: readonly { key: string; window: CounterWindow; amount: bigint }[];
+}
+
+/** What a proxy answers to a new counter epoch: the point in its spool is marked, and this is open across it. */
+export interface MarkReport {
+  proxyId: string;
+  proxyEpoch: number;
+  tenant: string;
+  counterEpoch: string;
+  /** `proxy_seq` of the last record before the mark: later records of this proxy epoch belong to the new counters. */
+  lastSeq: number;
+  open: readonly OpenReservation[];
+}
+
+/** One counter as control rebuilds it: what was used in each window or rolling bucket that is still open. */
+export interface RebuiltCounter {
+  key: string;
+  window: CounterWindow;
+  /** Unix ms within the window or bucket, and what was used there. */
+  used: readonly { atMs: number; amount: bigint }[];
+  /** When it was last told to be near, and the amount from which it counted as near. Absent: it is told anew. */
+  near?: { atMs: number; amount: bigint };
 }

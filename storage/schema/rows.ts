@@ -19,6 +19,11 @@ export interface RecordRow {
 export interface RunVersionRow extends RunRow {
   /** 1 intent, 2 abandoned, 3 finish: the highest that is there stands. */
   version: 1 | 2 | 3;
+  input_audio_tokens: number | null;
+  cached_audio_tokens: number | null;
+  output_audio_tokens: number | null;
+  input_image_tokens: number | null;
+  output_image_tokens: number | null;
   request_bytes: number;
   response_bytes: number;
   /** JSON of the frozen context and of the decision; null where there is none. */

@@ -21,16 +21,49 @@ export const runMarks = [
   'redis_degraded',
   'limit_skipped',
   'snapshot_stale',
+  /** Admitted on this proxy's share of a request rate while Redis was away. */
+  'local_share',
+  /** The tenant's output cap was put into the request. */
+  'output_capped',
+  /** The provider reported usage that cannot be true in full: negative, zero, partial or inconsistent. */
+  'usage_flawed',
+  /** The payload was not captured because the spool was filling up. */
+  'payload_dropped',
 ] as const;
 export type RunMark = (typeof runMarks)[number];
 
-/** What a provider reported, normalised: input includes cached and cache-write, output includes reasoning. Null: silent. */
+/**
+ * What a provider reported, normalised: input includes cached, cache-write, audio and image tokens, output includes
+ * reasoning, audio and image tokens; cached audio and image tokens are part of cached. Null or absent: silent.
+ */
 export interface Usage {
   input_tokens: number | null;
   output_tokens: number | null;
   cached_input_tokens: number | null;
   cache_write_tokens: number | null;
   reasoning_tokens: number | null;
+  input_audio_tokens?: number | null;
+  cached_audio_tokens?: number | null;
+  output_audio_tokens?: number | null;
+  input_image_tokens?: number | null;
+  output_image_tokens?: number | null;
+}
+
+/**
+ * What one run took of one limit, in the limit's unit, as decimal integers. The subject follows from the run's own
+ * columns and the limit's dimensions, so that nothing personal stands here.
+ */
+export interface LimitCharge {
+  id: string;
+  /** Reserved for the run in the end, all top-ups included. */
+  reserved: string;
+  /** What it came to: the real use, or its bound. More than `reserved` is an overrun. Equal to `reserved` in an intent. */
+  settled: string;
+  /** Used and reserved of the limit's counter right after this run was reserved, itself included; null: not asked. */
+  taken: string | null;
+  ceiling: string;
+  /** Whether this run was the first of its window to bring the counter to the near mark. */
+  near: boolean;
 }
 
 export const noUsage: Usage = {
@@ -120,6 +153,7 @@ export interface RunRow {
   route: string | null;
   streamed: boolean;
   events: readonly RunEvent[];
+  limits: readonly LimitCharge[];
   proxy_id: string;
   proxy_epoch: number;
   leaf_hash: string;

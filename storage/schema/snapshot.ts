@@ -8,8 +8,11 @@ export type ActorType = 'human' | 'service' | 'system';
 
 export type CaptureMode = 'full' | 'redacted' | 'metadata';
 
-/** When Redis cannot answer: refuse the run, let it pass marked, or (request rates only) count on this proxy alone. */
-export type RedisDownMode = 'refuse' | 'allow';
+/**
+ * When Redis cannot answer: refuse the run, let it pass marked, or (request rates only) admit this proxy's share of the
+ * limit, counted on this proxy alone, for a minute, and refuse then.
+ */
+export type RedisDownMode = 'refuse' | 'allow' | 'local';
 
 /** Where a provider's credential comes from. The secret itself is never in a snapshot. */
 export type CredentialReference = { kind: 'passthrough' } | { kind: 'vault'; id: string; version: number };
@@ -72,10 +75,32 @@ export type LimitKind = 'requests' | 'tokens' | 'concurrency' | 'money' | 'cap';
 /** How a limit is split: one counter for each distinct value. `tag:<name>` splits by that tag's value. */
 export type LimitDimension = 'subTenant' | 'key' | 'actor' | 'model' | 'provider' | `tag:${string}`;
 
+/** What a limit's amounts count. */
+export type LimitUnit =
+  | 'requests'
+  | 'runs'
+  | 'input_tokens'
+  | 'output_tokens'
+  | 'total_tokens'
+  | 'nano_usd'
+  | 'milliseconds';
+
+/** Another ceiling for a stretch of time of at most 168 hours. The newest of those in force counts. */
+export interface LimitOverride {
+  id: string;
+  /** In the limit's unit. */
+  ceiling: string;
+  from_ms: number;
+  until_ms: number;
+  reason: string;
+}
+
 export interface LimitEntry {
   id: string;
   kind: LimitKind;
-  /** Decimal integer: requests, tokens or nano-USD by kind. */
+  /** `tokens`: which tokens; `cap`: what of one run is capped (tokens, nano-USD or milliseconds). Absent for other kinds. */
+  unit?: LimitUnit;
+  /** Decimal integer in the limit's unit. */
   ceiling: string;
   /** `<n>m`, `<n>h`, `<n>d`, `<n>w` or `<n>mo`. A rolling `1mo` is 30 days; a calendar one is the UTC month. */
   window: string;
@@ -84,11 +109,13 @@ export interface LimitEntry {
   match: Scope;
   /** Percent of the ceiling from which a run counts as near. */
   near: number;
-  /** Money only: what to do where facts do not bound the cost. */
-  unbounded: 'refuse' | { ceiling_nano_usd: string };
+  /** Money and tokens: what to do where facts do not bound the cost; `ceiling_tokens` for kind `tokens`. */
+  unbounded: 'refuse' | { ceiling_nano_usd: string } | { ceiling_tokens: string };
   /** Money only: what to do where no price is known. */
   unpriced: 'refuse' | { ceiling_nano_usd: string };
   when_redis_is_down: RedisDownMode;
+  /** Absent: none. Sorted by id. */
+  overrides?: readonly LimitOverride[];
 }
 
 export interface SubTenantEntry {
@@ -108,6 +135,10 @@ export interface PolicyDocument {
   providers: readonly ProviderEntry[];
   policies: readonly PolicyEntry[];
   limits: readonly LimitEntry[];
+  /** Output cap put into requests that state none, or a larger one, where their dialect can be asked. Absent: none. */
+  max_output_tokens?: number;
+  /** The tenant's own prices, looked in before the price document, list by list and model by model. Absent: none. */
+  prices?: readonly PriceList[];
 }
 
 export interface KeyEntry {
@@ -144,6 +175,13 @@ export interface PriceRates {
   reasoning?: string;
   /** A fee for the request itself, per million requests; absent: none. */
   request?: string;
+  /** Audio and image tokens, where they have prices of their own; absent: the price of the class that includes them. */
+  input_audio?: string;
+  cached_audio?: string;
+  output_audio?: string;
+  input_image?: string;
+  cached_image?: string;
+  output_image?: string;
 }
 
 /** A rate that applies to the whole call once its input passes `above_input_tokens`. Sorted ascending; 0 first. */
@@ -165,8 +203,12 @@ export interface ModelPrice {
   max_output_tokens: number | null;
   /** Largest input plus output, in tokens; null when unknown. */
   context_tokens: number | null;
+  /** Whether it may produce output tokens that its answer does not show (hidden reasoning). Absent: no. */
+  hidden_output?: true;
   /** Unix ms from which this entry is valid; null since ever. A later valid entry of the same id wins. */
   valid_from_ms: number | null;
+  /** Unix ms from which this entry is no longer valid; absent: for ever. */
+  valid_until_ms?: number;
   /** Time of day, ms after midnight UTC, outside of which this entry is not valid; wraps midnight. Absent: all day. */
   utc_window?: { from_ms: number; until_ms: number };
 }

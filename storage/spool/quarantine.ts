@@ -1,7 +1,8 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { maxFrameBytes } from './frame.ts';
 
+const quarantineFolder = 'quarantine';
 const pieceBytes = 1024 * 1024;
 
 /**
@@ -17,8 +18,8 @@ export async function setAside(input: {
   end: number;
 }): Promise<boolean> {
   try {
-    await mkdir(join(input.folder, 'quarantine'), { recursive: true, mode: 0o700 });
-    const copy = await open(join(input.folder, 'quarantine', `${input.segment}@${input.start}`), 'w', 0o600);
+    await mkdir(join(input.folder, quarantineFolder), { recursive: true, mode: 0o700 });
+    const copy = await open(join(input.folder, quarantineFolder, `${input.segment}@${input.start}`), 'w', 0o600);
     try {
       const end = Math.min(input.end, input.start + maxFrameBytes);
       const piece = Buffer.allocUnsafe(pieceBytes);
@@ -35,4 +36,28 @@ export async function setAside(input: {
   } catch {
     return false;
   }
+}
+
+/** Moves a whole segment into quarantine: the disk refused to read some of it, and may give it to somebody else. */
+export async function setSegmentAside(folder: string, segment: string): Promise<void> {
+  await mkdir(join(folder, quarantineFolder), { recursive: true, mode: 0o700 });
+  await rename(join(folder, segment), join(folder, quarantineFolder, segment));
+}
+
+/** Bytes that lie in quarantine until somebody has looked at them and removes them. */
+export async function countQuarantined(folder: string): Promise<number> {
+  const path = join(folder, quarantineFolder);
+  const files = await readdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  const sizes = await Promise.all(
+    files.map((file) =>
+      stat(join(path, file)).then(
+        (found) => found.size,
+        () => 0,
+      ),
+    ),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
 }

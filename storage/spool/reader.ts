@@ -1,8 +1,9 @@
-import { type FileHandle, open, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readEpoch } from './epoch.ts';
 import { isSpoolLocked } from './lock.ts';
-import { setAside } from './quarantine.ts';
+import { OpenFiles } from './open-files.ts';
+import { countQuarantined, setAside, setSegmentAside } from './quarantine.ts';
 import {
   compareSegments,
   formatSegmentName,
@@ -12,7 +13,8 @@ import {
   type SpoolPosition,
   spoolFolder,
 } from './segment.ts';
-import { findNextFrame, type ReadBudget, readWindow, type SpoolFrame, takeFrames } from './window.ts';
+import { useFileOf } from './tenant-use.ts';
+import { findNextFrame, type ReadBudget, type SpoolFrame, takeFrames } from './window.ts';
 
 /** Something that is not as it was written. `bytes` is how much was passed over; `keptCopy` whether quarantine has it. */
 export interface SpoolFinding {
@@ -43,6 +45,8 @@ export interface SpoolReadRequest {
   epochIsOver: boolean;
   /** Read no further than here, a place that an earlier slice ended at. */
   until?: SpoolPosition;
+  /** Whether what is damaged is copied to quarantine; by default it is. */
+  keepsCopies?: boolean;
 }
 
 /** What the shipper reads a spool through. It changes nothing but by `release` and by copies in `quarantine/`. */
@@ -51,10 +55,17 @@ export interface SpoolReader {
   first(series: Series): Promise<SpoolPosition | null>;
   /** The start of the next epoch that has anything in the series, or null. */
   nextEpoch(series: Series, epoch: number): Promise<SpoolPosition | null>;
-  /** Reads frames in order. Damage is passed over and reported, never thrown; rejects with the system's error on I/O. */
+  /**
+   * Reads frames in order. Damage is passed over and reported, never thrown. Rejects with the system's error on I/O; where a
+   * disk keeps refusing some blocks, they count as damage after a few attempts, and the segment is kept in quarantine.
+   */
   read(request: SpoolReadRequest): Promise<SpoolSlice>;
   /** Whether nobody can append to this epoch any more: a newer one has begun, or the spool's lock is free. */
   isEpochOver(epoch: number): Promise<boolean>;
+  /** The newest epoch that was ever begun, 0 for none. */
+  newestEpoch(): Promise<number>;
+  /** Bytes that lie in quarantine. */
+  quarantinedBytes(): Promise<number>;
   /** Unlinks the segments before the one that `position` stands in. Returns how many. */
   release(series: Series, position: SpoolPosition): Promise<number>;
   /** Where the series ends now, and the bytes from `position` (null: from its beginning) to there. */
@@ -73,10 +84,17 @@ export function openSpoolReader(input: { dir: string; proxyId: string }): SpoolR
     first: async (series) => startOf((await segmentsOf(series))[0]),
     nextEpoch: async (series, epoch) => startOf((await segmentsOf(series)).find((name) => name.epoch > epoch)),
     read: (request) => new Reading(folder, files, request).run(),
+    newestEpoch: () => readEpoch(folder),
+    quarantinedBytes: () => countQuarantined(folder),
     isEpochOver: async (epoch) => (await readEpoch(folder)) > epoch || !(await isSpoolLocked(folder)),
     release: async (series, position) => {
       const done = (await segmentsOf(series)).filter((name) => compareSegments(name, position) < 0);
-      for (const name of done) await unlink(join(folder, formatSegmentName(name)));
+      for (const name of done) {
+        const file = formatSegmentName(name);
+        if (files.isUnreadable(file)) await setSegmentAside(folder, file);
+        else await unlink(join(folder, file));
+        await rm(join(folder, useFileOf(file)), { force: true });
+      }
       return done.length;
     },
     backlog: async (series, position) => {
@@ -97,37 +115,6 @@ export function openSpoolReader(input: { dir: string; proxyId: string }): SpoolR
 
 function startOf(name: SegmentName | undefined): SpoolPosition | null {
   return name === undefined ? null : { epoch: name.epoch, segment: 1, offset: 0 };
-}
-
-/** Keeps the segment that is being read of each series open between readings. */
-class OpenFiles {
-  readonly #folder: string;
-  readonly #open = new Map<Series, { name: string; file: FileHandle }>();
-
-  constructor(folder: string) {
-    this.#folder = folder;
-  }
-
-  /** The segment's file, or null where it is missing. */
-  async get(series: Series, name: string): Promise<FileHandle | null> {
-    const held = this.#open.get(series);
-    if (held?.name === name) return held.file;
-    this.#open.delete(series);
-    await held?.file.close();
-    try {
-      const file = await open(join(this.#folder, name), 'r');
-      this.#open.set(series, { name, file });
-      return file;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-      throw error;
-    }
-  }
-
-  async close(): Promise<void> {
-    for (const { file } of this.#open.values()) await file.close();
-    this.#open.clear();
-  }
 }
 
 /** One call of `read`: walks windows, and segments of one epoch, until the budget, `until` or the end. */
@@ -176,10 +163,11 @@ class Reading {
   /** Reads one window. `stuck`: the rest of the segment, as far as it is there, holds no whole frame. */
   async #readOn(file: FileHandle, size: number): Promise<'moved' | 'budget' | 'stuck'> {
     const left = size - this.#position.offset;
-    let window = await readWindow(file, this.#position.offset, Math.min(windowBytes, left, this.#bytesToUntil()));
+    const read = this.#files.readerOf(this.#fileName());
+    let window = await read(file, this.#position.offset, Math.min(windowBytes, left, this.#bytesToUntil()));
     let stop = takeFrames(window, this.#frames, this.#budget);
     if (stop.reason === 'short' && stop.at === 0 && stop.neededBytes > window.length && stop.neededBytes <= left) {
-      window = await readWindow(file, this.#position.offset, stop.neededBytes);
+      window = await read(file, this.#position.offset, stop.neededBytes);
       stop = takeFrames(window, this.#frames, this.#budget);
     }
     this.#position.offset += stop.at;
@@ -195,7 +183,8 @@ class Reading {
       this.#suspectOffset = offset;
       return 'moved';
     }
-    const next = await findNextFrame({ file, offset, size, stepBytes: windowBytes });
+    const read = this.#files.readerOf(this.#fileName());
+    const next = await findNextFrame({ file, offset, size, stepBytes: windowBytes, read });
     if (next === null && !this.#complete) return 'stuck';
     await this.#passOver(file, 'damaged_frame', next ?? size);
     return 'moved';
@@ -204,7 +193,8 @@ class Reading {
   async #passOver(file: FileHandle, kind: 'damaged_frame' | 'torn_tail', end: number): Promise<void> {
     const start = this.#position.offset;
     const segment = this.#fileName();
-    const keptCopy = await setAside({ folder: this.#folder, segment, source: file, start, end });
+    const wanted = this.#request.keepsCopies ?? true;
+    const keptCopy = wanted && (await setAside({ folder: this.#folder, segment, source: file, start, end }));
     this.#findings.push({ kind, file: segment, offset: start, bytes: end - start, keptCopy });
     this.#position.offset = end;
   }

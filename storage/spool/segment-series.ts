@@ -4,7 +4,7 @@ import { formatSegmentName, type Series } from './segment.ts';
 
 interface OpenSegment {
   fd: number;
-  segment: number;
+  name: string;
   bytes: number;
   begunAtMs: number;
 }
@@ -18,7 +18,7 @@ export class SegmentSeries {
   readonly #series: Series;
   readonly #epoch: number;
   readonly #segmentBytes: number;
-  readonly #onClosed: (bytes: number, begunAtMs: number) => void;
+  readonly #onClosed: (segment: { name: string; bytes: number; begunAtMs: number }) => void;
   #current: OpenSegment | null = null;
   #lastSegment = 0;
   #retired: number[] = [];
@@ -29,7 +29,7 @@ export class SegmentSeries {
     series: Series;
     epoch: number;
     segmentBytes: number;
-    onClosed: (bytes: number, begunAtMs: number) => void;
+    onClosed: (segment: { name: string; bytes: number; begunAtMs: number }) => void;
   }) {
     this.#folder = input.folder;
     this.#series = input.series;
@@ -45,8 +45,7 @@ export class SegmentSeries {
 
   /** File name of the segment being written, or null before the first. */
   get fileName(): string | null {
-    if (this.#current === null) return null;
-    return formatSegmentName({ series: this.#series, epoch: this.#epoch, segment: this.#current.segment });
+    return this.#current?.name ?? null;
   }
 
   /** Unix ms at which the segment being written was begun; null where it is empty. */
@@ -64,12 +63,12 @@ export class SegmentSeries {
   /** Begins a new segment and leaves the one before to `takeRetired`. Throws the system's error, changing nothing. */
   begin(nowMs: number): number {
     const segment = this.#lastSegment + 1;
-    const path = join(this.#folder, formatSegmentName({ series: this.#series, epoch: this.#epoch, segment }));
-    const fd = openSync(path, 'ax', 0o600);
+    const name = formatSegmentName({ series: this.#series, epoch: this.#epoch, segment });
+    const fd = openSync(join(this.#folder, name), 'ax', 0o600);
     this.#retire();
     this.#lastSegment = segment;
     this.#folderChanged = true;
-    this.#current = { fd, segment, bytes: 0, begunAtMs: nowMs };
+    this.#current = { fd, name, bytes: 0, begunAtMs: nowMs };
     return fd;
   }
 
@@ -78,18 +77,27 @@ export class SegmentSeries {
     if (this.#current !== null) this.#current.bytes += bytes;
   }
 
-  /** After a failed write: cuts what it left, and leaves the segment unless it is empty, so that no offset is reused. */
-  abandonWrite(): void {
+  /**
+   * After a failed write: cuts what it left, and leaves the segment unless it is empty, so that no offset is reused. False
+   * where it could not be cut: frames that were written whole before the failure may then be read.
+   */
+  abandonWrite(): boolean {
     const current = this.#current;
-    if (current === null) return;
+    if (current === null) return true;
     try {
       ftruncateSync(current.fd, current.bytes);
     } catch {
-      // The leavings stay: a reader knows a torn frame from a whole one, and nothing follows them in this segment.
+      // A reader knows a torn frame from a whole one, and nothing follows the leavings in this segment.
       this.#retire();
-      return;
+      return false;
     }
     if (current.bytes > 0) this.#retire();
+    return true;
+  }
+
+  /** The segment's file is gone: what is written next goes into a new one. */
+  forsake(): void {
+    this.#retire();
   }
 
   /** Descriptors to sync now: the current one stays open, the retired ones are the caller's to close. */
@@ -125,6 +133,6 @@ export class SegmentSeries {
     if (current === null) return;
     this.#current = null;
     this.#retired.push(current.fd);
-    this.#onClosed(current.bytes, current.begunAtMs);
+    this.#onClosed(current);
   }
 }

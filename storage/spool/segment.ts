@@ -4,7 +4,7 @@ import { HocError } from '../schema/errors.ts';
 
 /**
  * A spool is two series of segment files: `seg` holds records and small payloads in the order in which they were appended;
- * `big` holds large payloads, which are written asynchronously and so may not share a file with anything else.
+ * `big` holds large payloads, so that whoever needs the records alone reads little.
  */
 export const seriesNames = ['seg', 'big'] as const;
 export type Series = (typeof seriesNames)[number];
@@ -22,14 +22,14 @@ export interface SegmentName {
   segment: number;
 }
 
-/** `<epoch, 8 digits>-<segment, 8 digits>.<series>`: names sort in the order of writing. */
+/** `<epoch>-<segment>.<series>`, both numbers with 8 digits at least. */
 export function formatSegmentName(name: SegmentName): string {
   return `${String(name.epoch).padStart(8, '0')}-${String(name.segment).padStart(8, '0')}.${name.series}`;
 }
 
 /** The parts of a segment's file name, or null for any other file. */
 export function parseSegmentName(file: string): SegmentName | null {
-  const match = /^(\d{8})-(\d{8})\.(seg|big)$/.exec(file);
+  const match = /^(\d{8,10})-(\d{8,10})\.(seg|big)$/.exec(file);
   if (match === null) return null;
   return { epoch: Number(match[1]), segment: Number(match[2]), series: match[3] === 'big' ? 'big' : 'seg' };
 }

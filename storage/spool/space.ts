@@ -19,18 +19,30 @@ interface Closed {
 export class SpoolSpace {
   readonly #folder: string;
   readonly #allSeries: readonly SegmentSeries[];
+  readonly #onLook: (files: readonly string[]) => void;
   #closed: Closed = { bytes: 0, segments: 0, oldestAtMs: null };
   #lastScanAtMs = Number.NEGATIVE_INFINITY;
   #scanning = false;
 
-  constructor(folder: string, allSeries: readonly SegmentSeries[]) {
+  /** `onLook` is given all names of the folder after each look at it. */
+  constructor(folder: string, allSeries: readonly SegmentSeries[], onLook: (files: readonly string[]) => void) {
     this.#folder = folder;
     this.#allSeries = allSeries;
+    this.#onLook = onLook;
   }
 
   /** Bytes on disk in all segments. */
   bytes(): number {
     return this.#allSeries.reduce((sum, series) => sum + series.bytes, this.#closed.bytes);
+  }
+
+  /** Names of all segments in the folder. */
+  segmentFiles(): string[] {
+    try {
+      return readdirSync(this.#folder).filter((file) => parseSegmentName(file) !== null);
+    } catch {
+      return [];
+    }
   }
 
   /** `oldestMs`: for how long the oldest segment that is not empty has been on disk, 0 for none. */
@@ -49,10 +61,20 @@ export class SpoolSpace {
     if (this.bytes() + bytes <= capBytes) return true;
     if (nowMs - this.#lastScanAtMs < rescanWhenFullEveryMs) return false;
     this.#lastScanAtMs = nowMs;
-    this.#closed = this.#sum(readdirSync(this.#folder), (file) =>
-      statSync(join(this.#folder, file), { throwIfNoEntry: false }),
-    );
+    this.#look();
     return this.bytes() + bytes <= capBytes;
+  }
+
+  /** Looks at the folder now, holding the event loop. A folder that cannot be read changes nothing. */
+  #look(): void {
+    let files: string[];
+    try {
+      files = readdirSync(this.#folder);
+    } catch {
+      return;
+    }
+    this.#closed = this.#sum(files, (file) => statSync(join(this.#folder, file), { throwIfNoEntry: false }));
+    this.#onLook(files);
   }
 
   /** A segment was closed at `bytes`: it counts at once, before any look at the folder. */
@@ -75,8 +97,11 @@ export class SpoolSpace {
       if (before !== this.#allSeries.map((series) => series.fileName).join()) return;
       this.#lastScanAtMs = nowMs;
       this.#closed = this.#sum([...sizes.keys()], (file) => sizes.get(file));
-    } catch {
+      this.#onLook(files);
+    } catch (error) {
       // A segment unlinked between the listing and its stat, or a folder that cannot be read just now: the next look will tell.
+      const { code, syscall } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' && syscall === 'scandir') this.#onLook([]);
     } finally {
       this.#scanning = false;
     }

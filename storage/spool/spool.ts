@@ -1,60 +1,23 @@
 import { mkdir } from 'node:fs/promises';
 import { HocError } from '../schema/errors.ts';
 import type { Frame } from '../schema/record.ts';
-import { BigWriter } from './big-writer.ts';
+import type { Room, Spool, SpoolOptions } from './contract.ts';
 import { beginEpoch } from './epoch.ts';
 import { frameBytes, maxFrameBytes } from './frame.ts';
+import { openIdentity } from './identity.ts';
 import { type SpoolLock, takeSpoolLock } from './lock.ts';
+import { addLostLease } from './lost-leases.ts';
 import { RecordWriter } from './record-writer.ts';
 import { type Series, spoolFolder } from './segment.ts';
 import { SegmentSeries } from './segment-series.ts';
 import { SpoolSpace } from './space.ts';
 import { Syncer } from './syncer.ts';
+import { TenantUse, tenantOf } from './tenant-use.ts';
 
-/** Payload frames above this many bytes go to the `big` series: a synchronous write of them would hold the event loop. */
+/** Payload frames above this many bytes go to the `big` series. */
 export const bigFrameBytes = 64 * 1024;
-const queuedBytesCap = 64 * 1024 * 1024;
 const tickMs = 100;
 const ticksPerRescan = 10;
-
-export interface SpoolOptions {
-  /** Folder of all spools, `HOC_DATA/spool`; this one lies in `<dir>/<proxyId>`. */
-  dir: string;
-  proxyId: string;
-  /** A segment is left for the next one at this size (default 32 MB) or age. */
-  segmentBytes?: number;
-  /** Age at which a segment is left, so that shipped values do not linger on a quiet proxy. Default 60 s. */
-  segmentAgeMs?: number;
-  /** Allowance on disk, default 8 GB. New runs stop at 7/8 of it, appends at all of it. */
-  maxBytes?: number;
-  /** `process`: survives the death of the process at once, of the machine after 100 ms. `disk`: callers await `sync`. */
-  durability: 'process' | 'disk';
-  /** How long to wait for the lock; default 500 ms. */
-  lockWaitMs?: number;
-  now?: () => number;
-}
-
-/** One epoch of one proxy's spool, opened for writing. */
-export interface Spool {
-  readonly proxyId: string;
-  readonly epoch: number;
-  readonly durability: 'process' | 'disk';
-  /** The seq of the next record. It is taken by `append` of a record frame, so that a failed append leaves no gap. */
-  nextSeq(): number;
-  /**
-   * Appends frames, a payload and its record say, with one write. A record carries the `nextSeq` of the same tick. Survives kill -9 when this returns, except payload
-   * frames above 64 KB: those are taken over (their buffers must not change) and written soon after. Throws `spool_full`.
-   */
-  append(...frames: Frame[]): void;
-  /** Whether a new run may begin: false from 7/8 of the allowance, and after a disk error until a write works again. */
-  accepts(): boolean;
-  /** `bytes` and `segments` on disk, and for how long (ms) the oldest segment that is not empty has been there. */
-  stats(): { bytes: number; segments: number; oldestMs: number };
-  /** Resolves when everything appended before is on the disk; rejects with `spool_full` where it may not be. */
-  sync(): Promise<void>;
-  /** Writes and syncs what is left, and gives the lock back. Rejects with `spool_full` where that failed. */
-  close(): Promise<void>;
-}
 
 /**
  * Opens the spool in a new epoch, greater than all before. Throws `conflict` where another process holds it, `input_invalid`
@@ -65,7 +28,9 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch(refuse);
   const lock = await takeSpoolLock(folder, options.lockWaitMs ?? 500);
   try {
-    return new SpoolWriter({ ...options, folder, lock, epoch: await beginEpoch(folder) });
+    const identity = await openIdentity(folder);
+    const epoch = await beginEpoch(folder, (options.now ?? Date.now)());
+    return new SpoolWriter({ ...options, folder, lock, identity, epoch });
   } catch (error) {
     await lock.release();
     throw error instanceof HocError ? error : spoolFull(error);
@@ -75,16 +40,19 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
 class SpoolWriter implements Spool {
   readonly proxyId: string;
   readonly epoch: number;
+  readonly identity: string;
   readonly durability: 'process' | 'disk';
+  readonly #folder: string;
   readonly #lock: SpoolLock;
   readonly #maxBytes: number;
+  readonly #whenFull: 'refuse' | 'metadata';
   readonly #segmentAgeMs: number;
   readonly #now: () => number;
   readonly #records: SegmentSeries;
   readonly #bigs: SegmentSeries;
   readonly #writer: RecordWriter;
-  readonly #bigWriter: BigWriter;
   readonly #space: SpoolSpace;
+  readonly #use: TenantUse;
   readonly #syncer: Syncer;
   readonly #ticker: NodeJS.Timeout;
   #seq = 1;
@@ -92,35 +60,34 @@ class SpoolWriter implements Spool {
   #closed = false;
   #ticks = 0;
 
-  constructor(input: SpoolOptions & { folder: string; lock: SpoolLock; epoch: number }) {
+  constructor(input: SpoolOptions & { folder: string; lock: SpoolLock; identity: string; epoch: number }) {
+    const { folder, epoch } = input;
     this.proxyId = input.proxyId;
-    this.epoch = input.epoch;
+    this.epoch = epoch;
+    this.identity = input.identity;
     this.durability = input.durability;
+    this.#folder = folder;
     this.#lock = input.lock;
     this.#maxBytes = input.maxBytes ?? 8 * 1024 ** 3;
+    this.#whenFull = input.whenFull ?? 'refuse';
     this.#segmentAgeMs = input.segmentAgeMs ?? 60_000;
     this.#now = input.now ?? Date.now;
     const allSeries: SegmentSeries[] = [];
-    this.#space = new SpoolSpace(input.folder, allSeries);
+    this.#space = new SpoolSpace(folder, allSeries, (files) => this.#onLook(files));
+    this.#use = new TenantUse(folder);
+    const segmentBytes = input.segmentBytes ?? 32 * 1024 * 1024;
     const makeSeries = (series: Series) =>
-      new SegmentSeries({
-        ...{ folder: input.folder, series, epoch: input.epoch },
-        segmentBytes: input.segmentBytes ?? 32 * 1024 * 1024,
-        onClosed: (bytes, begunAtMs) => this.#space.closedOne(bytes, begunAtMs),
-      });
+      new SegmentSeries({ folder, series, epoch, segmentBytes, onClosed: (segment) => this.#onClosed(segment) });
     this.#records = makeSeries('seg');
     this.#bigs = makeSeries('big');
     allSeries.push(this.#records, this.#bigs);
-    this.#syncer = new Syncer(input.folder, allSeries, () => {
+    this.#syncer = new Syncer(folder, allSeries, () => {
       for (const series of allSeries) this.#leaveSegment(series);
     });
-    this.#writer = new RecordWriter(input.folder, this.#records);
-    const onWritten = () => {
-      this.#dirty = true;
-    };
-    this.#bigWriter = new BigWriter({ series: this.#bigs, now: this.#now, onWritten });
+    this.#writer = new RecordWriter(folder);
     this.#records.begin(this.#now());
     this.#space.fits(0, Number.NEGATIVE_INFINITY, this.#now());
+    this.#use.restore(this.#space.segmentFiles());
     this.#ticker = setInterval(() => this.#tick(), tickMs).unref();
   }
 
@@ -129,33 +96,57 @@ class SpoolWriter implements Spool {
   }
 
   append(...frames: Frame[]): void {
+    const nowMs = this.#now();
     const small: Frame[] = [];
     let smallBytes = 0;
+    let allBytes = 0;
+    let records = 0;
     for (const frame of frames) {
       const bytes = frameBytes(frame);
-      this.#check(frame, bytes);
-      if (frame.kind === 'payload' && bytes > bigFrameBytes) {
-        if (this.#bigWriter.queuedBytes + bytes > queuedBytesCap) throw spoolFull(new Error('payload queue is full'));
-        this.#bigWriter.push(frame);
-        continue;
-      }
+      this.#check(frame, bytes, records);
+      allBytes += bytes;
+      if (frame.kind === 'record') records += 1;
+      if (isBig(frame, bytes)) continue;
       small.push(frame);
       smallBytes += bytes;
     }
+    if (!this.#space.fits(allBytes, this.#maxBytes, nowMs)) {
+      throw spoolFull(new Error('the spool has used its allowance'));
+    }
+    this.#dirty = true;
+    // A record that may stand in the spool all the same has used its sequence number up.
+    const onLeft = () => {
+      this.#seq += records;
+    };
     try {
-      if (small.length > 0) this.#writer.write(small, smallBytes, this.#now());
+      for (const frame of frames) {
+        const bytes = frameBytes(frame);
+        if (isBig(frame, bytes)) this.#writer.writeLarge(this.#bigs, frame, { bytes, nowMs });
+      }
+      if (small.length > 0) this.#writer.write(this.#records, small, { bytes: smallBytes, nowMs, onLeft });
     } catch (error) {
       throw spoolFull(error);
     }
-    this.#dirty = true;
-    for (const frame of small) if (frame.kind === 'record') this.#seq += 1;
+    this.#seq += records;
+    this.#count(frames);
   }
 
   accepts(): boolean {
-    if (this.#closed || this.#syncer.failed || this.#bigWriter.failed) return false;
+    if (this.#closed || this.#syncer.failed) return false;
     const nowMs = this.#now();
     if (!this.#writer.works(nowMs)) return false;
-    return this.#space.fits(this.#bigWriter.queuedBytes, this.#maxBytes - this.#maxBytes / 8, nowMs);
+    return this.#space.fits(0, this.#maxBytes - this.#maxBytes / 8, nowMs);
+  }
+
+  room(tenant: string): Room {
+    if (!this.accepts()) return 'none';
+    const bytes = this.#space.bytes();
+    const share = this.#maxBytes / 2;
+    if (bytes <= share) return 'all';
+    const used = this.#use.bytes(tenant);
+    if (this.#whenFull === 'refuse') return used > share ? 'none' : 'all';
+    if (used > share + this.#maxBytes / 8) return 'none';
+    return used > share || bytes > share + this.#maxBytes / 4 ? 'metadata' : 'all';
   }
 
   stats(): { bytes: number; segments: number; oldestMs: number } {
@@ -163,10 +154,11 @@ class SpoolWriter implements Spool {
   }
 
   async sync(): Promise<void> {
-    const flushed = await Promise.allSettled([this.#bigWriter.flush()]);
-    const synced = await Promise.allSettled([this.#syncer.sync()]);
-    const failure = [...flushed, ...synced].find((result) => result.status === 'rejected');
-    if (failure !== undefined) throw spoolFull(failure.reason);
+    await this.#syncer.sync().catch(refuse);
+  }
+
+  noteLostLease(): Promise<void> {
+    return addLostLease(this.#folder);
   }
 
   async close(): Promise<void> {
@@ -182,13 +174,34 @@ class SpoolWriter implements Spool {
     }
   }
 
-  /** Throws where the frame may not be appended: closed, too large, out of sequence, or out of allowance. */
-  #check(frame: Frame, bytes: number): void {
+  /** Throws where the frame may not be appended: closed, too large, or out of sequence behind `records` of this append. */
+  #check(frame: Frame, bytes: number, records: number): void {
     if (this.#closed) throw internal('The spool is closed.');
     if (bytes > maxFrameBytes) throw internal('A frame is larger than the spool takes.');
-    if (frame.kind === 'record' && frame.seq !== this.#seq) throw internal('A record is out of sequence.');
-    if (!this.#space.fits(bytes + this.#bigWriter.queuedBytes, this.#maxBytes, this.#now())) {
-      throw spoolFull(new Error('the spool has used its allowance'));
+    if (frame.kind === 'record' && frame.seq !== this.#seq + records) throw internal('A record is out of sequence.');
+  }
+
+  #count(frames: readonly Frame[]): void {
+    for (const frame of frames) {
+      const bytes = frameBytes(frame);
+      const file = (isBig(frame, bytes) ? this.#bigs : this.#records).fileName;
+      if (file !== null) this.#use.add(file, tenantOf(frame), bytes);
+    }
+  }
+
+  #onClosed(segment: { name: string; bytes: number; begunAtMs: number }): void {
+    this.#space.closedOne(segment.bytes, segment.begunAtMs);
+    this.#use.left(segment.name);
+  }
+
+  /** After a look at the folder: forgets what was released. A segment that is being written must still be there. */
+  #onLook(files: readonly string[]): void {
+    const present = new Set(files);
+    this.#use.keepOnly(present);
+    for (const series of [this.#records, this.#bigs]) {
+      if (series.fileName === null || present.has(series.fileName)) continue;
+      this.#writer.distrust();
+      series.forsake();
     }
   }
 
@@ -197,7 +210,6 @@ class SpoolWriter implements Spool {
     const nowMs = this.#now();
     if (nowMs - (this.#records.begunAtMs ?? nowMs) > this.#segmentAgeMs) this.#leaveSegment(this.#records);
     if (nowMs - (this.#bigs.begunAtMs ?? nowMs) > this.#segmentAgeMs) this.#leaveSegment(this.#bigs);
-    if (this.#bigWriter.failed) void this.#bigWriter.flush().catch(() => undefined);
     if ((this.#dirty || this.#syncer.failed) && !this.#syncer.busy) {
       this.#dirty = false;
       // A failure shows in `accepts` until a later pass succeeds.
@@ -209,9 +221,12 @@ class SpoolWriter implements Spool {
 
   #leaveSegment(series: SegmentSeries): void {
     this.#dirty = true;
-    if (series === this.#bigs) this.#bigWriter.leaveSegment();
-    else series.leave(this.#now());
+    series.leave(this.#now());
   }
+}
+
+function isBig(frame: Frame, bytes: number): boolean {
+  return frame.kind === 'payload' && bytes > bigFrameBytes;
 }
 
 function refuse(error: unknown): never {

@@ -62,15 +62,17 @@ export class Syncer {
     }
   }
 
+  /** One call at a time: a slow disk must not hold all threads that address lookups and file reads share. */
   async #pass(): Promise<void> {
     const taken = this.#allSeries.map((series) => series.takeForSync());
-    const work: Promise<void>[] = [];
+    const work: (() => Promise<void>)[] = [];
     for (const { current, retired } of taken) {
-      if (current !== null) work.push(syncFile(current));
-      for (const fd of retired) work.push(syncFile(fd).finally(() => closeFile(fd)));
+      for (const fd of retired) work.push(() => syncFile(fd).finally(() => closeFile(fd)));
+      if (current !== null) work.push(() => syncFile(current));
     }
-    if (taken.some((each) => each.folderChanged)) work.push(syncFolder(this.#folder));
-    const failure = (await Promise.allSettled(work)).find((result) => result.status === 'rejected');
-    if (failure !== undefined) throw failure.reason;
+    if (taken.some((each) => each.folderChanged)) work.push(() => syncFolder(this.#folder));
+    const failures: unknown[] = [];
+    for (const act of work) await act().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
   }
 }

@@ -47,6 +47,11 @@ export function takeFrames(window: Buffer, frames: SpoolFrame[], budget: ReadBud
 }
 
 /** Reads `bytes` bytes at `offset`, fewer where the file ends before. */
+export type ReadWindow = (file: FileHandle, offset: number, bytes: number) => Promise<Buffer>;
+
+const blockBytes = 4096;
+
+/** Reads a window. Rejects with the system's error. */
 export async function readWindow(file: FileHandle, offset: number, bytes: number): Promise<Buffer> {
   const window = Buffer.allocUnsafe(bytes);
   let filled = 0;
@@ -59,6 +64,31 @@ export async function readWindow(file: FileHandle, offset: number, bytes: number
 }
 
 /**
+ * Reads a window of which the disk refuses a part: block by block, with zeros where a block cannot be read, so that the frames
+ * there fail their checksums and those around them do not. Rejects where not one block can be read.
+ */
+export async function readAround(file: FileHandle, offset: number, bytes: number): Promise<Buffer> {
+  const { size } = await file.stat();
+  const window = Buffer.alloc(Math.max(0, Math.min(bytes, size - offset)));
+  let readable = 0;
+  let refusal: unknown = null;
+  for (let at = 0; at < window.length; ) {
+    const blockEnd = blockBytes - ((offset + at) % blockBytes);
+    const length = Math.min(blockEnd, window.length - at);
+    try {
+      await file.read(window, at, length, offset + at);
+      readable += 1;
+    } catch (error) {
+      refusal = error;
+      window.fill(0, at, at + length);
+    }
+    at += length;
+  }
+  if (readable === 0 && refusal !== null) await file.read(Buffer.alloc(1), 0, 1, 0);
+  return window;
+}
+
+/**
  * Where reading goes on after the damaged frame at `offset`. A sound header tells the length of its bad body, and is
  * believed where another sound header, or the end, follows it; so bytes inside a payload that look like a frame are not
  * taken for one. Otherwise the next sound header is looked for, in steps of `stepBytes`. Null: none up to `size`.
@@ -68,18 +98,19 @@ export async function findNextFrame(input: {
   offset: number;
   size: number;
   stepBytes: number;
+  read: ReadWindow;
 }): Promise<number | null> {
-  const { file, offset, size } = input;
-  const bad = await readWindow(file, offset, frameHeaderBytes);
+  const { file, offset, size, read } = input;
+  const bad = await read(file, offset, frameHeaderBytes);
   const header = bad.length === frameHeaderBytes ? readHeader(bad, 0) : null;
   if (header !== null) {
     const after = offset + header.totalBytes;
     if (after === size) return after;
-    const next = after < size ? await readWindow(file, after, frameHeaderBytes) : bad.subarray(0, 0);
+    const next = after < size ? await read(file, after, frameHeaderBytes) : bad.subarray(0, 0);
     if (next.length === frameHeaderBytes && readHeader(next, 0) !== null) return after;
   }
   for (let from = offset + 1; from + frameHeaderBytes <= size; from += input.stepBytes) {
-    const window = await readWindow(file, from, Math.min(input.stepBytes + frameHeaderBytes - 1, size - from));
+    const window = await read(file, from, Math.min(input.stepBytes + frameHeaderBytes - 1, size - from));
     const found = findHeader(window, 0);
     if (found !== -1) return from + found;
   }

@@ -2,11 +2,12 @@ import { checkLimits } from '../../../policy/limits/index.ts';
 import { checkPolicies } from '../../../policy/rules/index.ts';
 import type { Finding } from '../../../storage/schema/errors.ts';
 import type { ConfigurationFile, TenantConfiguration } from '../../contract/configuration.ts';
-import { readLimitDefaults, readLimitEntry, readPolicyEntry } from './entries.ts';
-import { checkTenant, checkUnique, type Report } from './references.ts';
+import { readPolicyEntry } from './entries.ts';
+import { findCeilingField, readLimitDefaults, readLimitEntry } from './limit-entries.ts';
+import { checkTenant, checkUnique } from './references.ts';
 import { checkSecrets, type Secrets } from './secrets.ts';
 import { checkShape } from './shape.ts';
-import { type ConfigurationSource, parsePath, readConfigurationSource, renderPath } from './source.ts';
+import { type ConfigurationSource, parsePath, type Report, readConfigurationSource, renderPath } from './source.ts';
 
 /** A file that passed every check, or what is wrong with it. */
 export type CheckedConfiguration =
@@ -18,6 +19,9 @@ const fieldNames: readonly (readonly [RegExp, string])[] = [
   [/\.when_redis_is_down$/, '.whenRedisIsDown'],
   [/\.on_error$/, '.onError'],
   [/\.sub_tenant$/, '.subTenant'],
+  [/\.unit$/, '.counts'],
+  [/\.from_ms$/, '.from'],
+  [/\.until_ms$/, '.until'],
 ];
 
 /**
@@ -61,8 +65,9 @@ function askEngines(tenant: TenantConfiguration, place: string): Finding[] {
 }
 
 function renameField(field: string, tenant: TenantConfiguration): string {
-  const [, index] = /\.limits\[(\d+)\]\.ceiling$/.exec(field) ?? [];
-  if (index !== undefined && tenant.limits?.[Number(index)]?.kind === 'money') return `${field}Usd`;
+  const [, index] = /\.limits\[(\d+)\].*\.ceiling$/.exec(field) ?? [];
+  const limit = index === undefined ? undefined : tenant.limits?.[Number(index)];
+  if (limit !== undefined) return field.replace(/ceiling$/, findCeilingField(limit));
   return fieldNames.reduce((name, [from, to]) => name.replace(from, to), field);
 }
 

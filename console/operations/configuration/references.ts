@@ -6,9 +6,9 @@ import type {
   TenantConfiguration,
 } from '../../contract/configuration.ts';
 import { parseInstant } from './amounts.ts';
-import type { FieldPath } from './source.ts';
-
-export type Report = (path: FieldPath, message: string) => void;
+import { checkLimitFields, checkTenantLimits } from './limits.ts';
+import { checkPrices } from './prices.ts';
+import type { FieldPath, Report } from './source.ts';
 
 const ownHeaders =
   /^(authorization|proxy-authorization|x-api-key|api-key|x-goog-api-key|cookie|host|content-length|transfer-encoding|connection|te|upgrade|trailer|keep-alive|x-hoc-.*)$/i;
@@ -27,6 +27,8 @@ export function checkTenant(tenant: TenantConfiguration, path: FieldPath, report
   checkUnique(tenant.policies ?? [], 'id', { path: [...path, 'policies'], report });
   checkUnique(tenant.limits ?? [], 'id', { path: [...path, 'limits'], report });
   checkTree(tenant, path, report);
+  checkTenantLimits(tenant, { path, report });
+  checkPrices(tenant.prices ?? [], [...path, 'prices'], report);
   const known = { provider: new Set<string>(), subTenant: new Set<string>() };
   for (const { slug } of tenant.providers ?? []) known.provider.add(slug);
   for (const { slug } of tenant.subTenants ?? []) known.subTenant.add(slug);
@@ -132,13 +134,5 @@ function checkScope(policy: PolicyConfiguration, place: Place): void {
 function checkLimit(limit: LimitConfiguration, place: Place): void {
   checkKnown('provider', limit.match?.provider, below(place, 'match'));
   checkKnown('subTenant', limit.match?.subTenant, below(place, 'match'));
-  const wanted = limit.kind === 'money' ? 'ceilingUsd' : 'ceiling';
-  const other = limit.kind === 'money' ? 'ceiling' : 'ceilingUsd';
-  if (limit[wanted] === undefined)
-    place.report([...place.path, wanted], `Missing: kind ${limit.kind} needs \`${wanted}\``);
-  if (limit[other] !== undefined)
-    place.report([...place.path, other], `Kind ${limit.kind} takes \`${wanted}\` instead`);
-  if (limit.window === undefined && limit.kind !== 'concurrency' && limit.kind !== 'cap') {
-    place.report([...place.path, 'window'], 'Missing: expected a window such as 1m, 1h, 1d or 1mo');
-  }
+  checkLimitFields(limit, place);
 }

@@ -1,7 +1,6 @@
 import type { ConfigurationFile } from '../../contract/configuration.ts';
 import { shortestSecret } from '../../contract/configuration.ts';
-import type { Report } from './references.ts';
-import type { FieldPath } from './source.ts';
+import type { FieldPath, Report } from './source.ts';
 
 /** Secrets by the name of the environment variable they were read from. */
 export type Secrets = ReadonlyMap<string, string>;

@@ -1,9 +1,23 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from 'yaml';
 import type { Finding } from '../../../storage/schema/errors.ts';
 import { largestConfigurationBytes } from '../../contract/configuration.ts';
 
 /** Place of a value in a file: field names and list positions from the top. */
 export type FieldPath = readonly (string | number)[];
+
+/** Takes one mistake: its place, and a sentence that says what is expected. */
+export type Report = (path: FieldPath, message: string) => void;
 
 /** A configuration file that parsed: its value, and where each field stands in its text. */
 export interface ConfigurationSource {
@@ -34,7 +48,7 @@ export function parsePath(field: string): FieldPath {
  * Parses the text of a configuration file (YAML 1.2; JSON is a part of it) with its lines.
  *
  * Bounded: 8 MiB, 100 aliases, no tags. Every syntax error is a finding; with any, there is no source. Amounts written as
- * numbers (`ceilingUsd: 0.1`) are taken as the digits that stand in the text, so that no float ever holds money.
+ * numbers (`ceilingUsd: 0.1`, those under `usdPerMillion`) are taken as the digits that stand in the text, so that no float ever holds money.
  */
 export function readConfigurationSource(
   file: string,
@@ -83,8 +97,11 @@ function refuse(file: string, line: number | null, message: string): { source: n
 
 function keepDigitsOfAmounts(document: Document): void {
   visit(document, {
-    Pair: (_key, pair) => {
-      if (!isScalar(pair.key) || pair.key.value !== 'ceilingUsd' || !isScalar(pair.value)) return;
+    Pair: (_key, pair, path) => {
+      if (!isScalar(pair.key) || !isScalar(pair.value)) return;
+      const above: unknown = path.at(-2);
+      const isRate = isPair(above) && isScalar(above.key) && above.key.value === 'usdPerMillion';
+      if (!isRate && pair.key.value !== 'ceilingUsd') return;
       if (typeof pair.value.value === 'number' && pair.value.source !== undefined) pair.value.value = pair.value.source;
     },
   });

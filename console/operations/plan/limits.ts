@@ -1,10 +1,13 @@
 import { canonicalJson } from '../../../policy/evidence/index.ts';
+import { checkLimits } from '../../../policy/limits/index.ts';
 import type { LimitRow } from '../../../storage/schema/control.ts';
-import type { TenantConfiguration } from '../../contract/configuration.ts';
-import { readLimitDefaults, readLimitEntry } from '../configuration/entries.ts';
-import type { FieldPath } from '../configuration/source.ts';
+import type { LimitEntry } from '../../../storage/schema/snapshot.ts';
+import type { LimitConfiguration, TenantConfiguration } from '../../contract/configuration.ts';
+import { type LimitDefaults, readLimitDefaults, readLimitEntry } from '../configuration/limit-entries.ts';
+import { type FieldPath, parsePath } from '../configuration/source.ts';
+import { compareBytes } from '../snapshot/documents.ts';
 import { nothing, type PlannedChange } from './change-list.ts';
-import { mayChange, type Planner } from './places.ts';
+import { mayChange, type Planner, reportAt } from './places.ts';
 
 function showLimit(row: LimitRow): unknown {
   const { definition, state, version, owner } = row;
@@ -23,15 +26,20 @@ export function planLimits(
   tenant.configuration.limits?.forEach((wanted, index) => {
     const before = standing.get(wanted.id) ?? null;
     standing.delete(wanted.id);
-    const path = [...tenant.path, 'limits', index, 'id'];
-    if (before !== null && !mayChange(planner, path, { owner: before.owner, what: `Limit \`${wanted.id}\`` })) return;
+    const path = [...tenant.path, 'limits', index];
+    if (
+      before !== null &&
+      !mayChange(planner, [...path, 'id'], { owner: before.owner, what: `Limit \`${wanted.id}\`` })
+    )
+      return;
+    const entry = readAtThisMoment(planner, { wanted, defaults, path }, before);
     changes.push(
       planLimit(before, {
         tenant: tenant.configuration.slug,
         id: wanted.id,
         version: (stored.versions.get(wanted.id) ?? 0) + 1,
         owner: planner.owner,
-        definition: canonicalJson(readLimitEntry(wanted, defaults)),
+        definition: canonicalJson(entry),
         created_at_ms: planner.context.now(),
         state: 'active',
       }),
@@ -39,6 +47,30 @@ export function planLimits(
   });
   const gone = [...standing.values()].filter((row) => row.owner === planner.owner);
   return [...changes, ...gone.map(planLimitEnd)];
+}
+
+/**
+ * The limit as it stands from this moment on. An override without `from` begins when it is first applied, and keeps that
+ * beginning however often the file is applied again; one whose end has passed by then was never in force.
+ */
+function readAtThisMoment(
+  planner: Planner,
+  limit: { wanted: LimitConfiguration; defaults: LimitDefaults; path: FieldPath },
+  before: LimitRow | null,
+): LimitEntry {
+  const standing = before === null ? [] : ((JSON.parse(before.definition) as LimitEntry).overrides ?? []);
+  const began = new Map(standing.map((override) => [override.id, override.from_ms]));
+  const now = planner.context.now();
+  const entry = readLimitEntry(limit.wanted, limit.defaults, (id, untilMs) =>
+    Math.min(began.get(id) ?? now, untilMs - 1),
+  );
+  for (const finding of checkLimits([entry], () => 'limit')) {
+    const field = finding.field.replace(/^limit\./, '').replace(/_ms$/, '');
+    reportAt(planner, [...limit.path, ...parsePath(field)], finding.message);
+  }
+  const { overrides } = entry;
+  if (overrides === undefined) return entry;
+  return { ...entry, overrides: overrides.toSorted((a, b) => compareBytes(a.id, b.id)) };
 }
 
 function planLimit(before: LimitRow | null, after: LimitRow): PlannedChange {

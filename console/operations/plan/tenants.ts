@@ -1,18 +1,31 @@
 import { canonicalJson } from '../../../policy/evidence/index.ts';
-import type { SubTenantStateRow, TenantRow } from '../../../storage/schema/control.ts';
+import type { SubTenantStateRow, TenantRow, TenantState } from '../../../storage/schema/control.ts';
 import { configurationDefaults, type TenantConfiguration } from '../../contract/configuration.ts';
-import { readLimitDefaults } from '../configuration/entries.ts';
+import { readLimitDefaults } from '../configuration/limit-entries.ts';
 import type { FieldPath } from '../configuration/source.ts';
+import { readTenantSettings } from '../configuration/tenant-settings.ts';
 import { nothing, type PlannedChange } from './change-list.ts';
 import { mayChange, type Planner } from './places.ts';
 
 const epochBytes = 16;
 
-type TenantSettings = Pick<TenantRow, 'owner' | 'state' | 'capture' | 'approvals' | 'limit_defaults'>;
+type TenantColumns = Pick<TenantRow, 'owner' | 'state' | 'capture' | 'approvals' | 'limit_defaults' | 'settings'>;
 
-function showTenant(slug: string, row: TenantSettings): unknown {
-  const { owner, state, capture, approvals, limit_defaults } = row;
-  return { slug, owner, state, capture, approvals, limit_defaults: JSON.parse(limit_defaults) };
+function showTenant(slug: string, row: TenantColumns): unknown {
+  const { owner, state, capture, approvals, limit_defaults, settings } = row;
+  const parsed = { limit_defaults: JSON.parse(limit_defaults), settings: JSON.parse(settings) };
+  return { slug, owner, state, capture, approvals, ...parsed };
+}
+
+function readColumns(planner: Planner, tenant: TenantConfiguration, state: TenantState): TenantColumns {
+  return {
+    owner: planner.owner,
+    state,
+    capture: tenant.capture ?? configurationDefaults.capture,
+    approvals: tenant.approvals ?? configurationDefaults.approvals,
+    limit_defaults: canonicalJson(readLimitDefaults(tenant)),
+    settings: canonicalJson(readTenantSettings(tenant)),
+  };
 }
 
 /** Plans a tenant of the file: new, changed, back after it was terminated, or as it is. Null where another owner keeps it. */
@@ -22,7 +35,7 @@ export function planTenant(
   current: TenantRow | null,
 ): PlannedChange | null {
   const { context } = planner;
-  const { slug, capture, approvals } = wanted.configuration;
+  const { slug } = wanted.configuration;
   const isBack = current?.state === 'terminated';
   if (
     current !== null &&
@@ -31,13 +44,7 @@ export function planTenant(
   ) {
     return null;
   }
-  const set: TenantSettings = {
-    owner: planner.owner,
-    state: current === null || isBack ? 'active' : current.state,
-    capture: capture ?? configurationDefaults.capture,
-    approvals: approvals ?? configurationDefaults.approvals,
-    limit_defaults: canonicalJson(readLimitDefaults(wanted.configuration)),
-  };
+  const set = readColumns(planner, wanted.configuration, current === null || isBack ? 'active' : current.state);
   const head = { objectType: 'tenant', tenant: slug, object: slug, objectId: slug, note: null } as const;
   const after = showTenant(slug, set);
   if (current === null) {

@@ -6,6 +6,7 @@ import type {
   PolicyEntry,
   ProviderEntry,
 } from '../../../storage/schema/snapshot.ts';
+import type { TenantSettings } from '../configuration/tenant-settings.ts';
 
 /** Order of documents: by UTF-8 bytes, which for code points is what comparing Buffers gives. */
 export function compareBytes(a: string, b: string): number {
@@ -35,6 +36,7 @@ export function buildPolicyDocument(objects: TenantObjects): PolicyDocument {
     limits: objects.limits
       .map((row) => JSON.parse(row.definition) as LimitEntry)
       .sort((a, b) => compareBytes(a.id, b.id)),
+    ...(JSON.parse(objects.tenant.settings) as TenantSettings),
   };
 }
 

@@ -21,13 +21,3 @@ export async function writeNewEpochs(context: ControlContext): Promise<void> {
     );
   }
 }
-
-/** Tenants whose counters Redis has lost, or holds under another epoch. Throws where Redis does not answer. */
-export async function findInvalidCounters(context: ControlContext): Promise<string[]> {
-  const rows = await context.store.transaction((tx) => tx.readTenants());
-  const invalid: string[] = [];
-  for (const row of rows.filter((tenant) => tenant.counters_written && tenant.state !== 'terminated')) {
-    if ((await context.epochs.read(row.slug)) !== row.counter_epoch) invalid.push(row.slug);
-  }
-  return invalid;
-}

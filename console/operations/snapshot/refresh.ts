@@ -1,6 +1,7 @@
 import { change } from '../change.ts';
 import type { ControlContext } from '../context.ts';
-import { findInvalidCounters, writeNewEpochs } from './epochs.ts';
+import { aliveMs } from '../counters/waiting.ts';
+import { writeNewEpochs } from './epochs.ts';
 import { settingNames } from './issue.ts';
 import { controlPrincipal } from './prepare.ts';
 
@@ -8,12 +9,11 @@ import { controlPrincipal } from './prepare.ts';
 export const refreshJob = 'snapshot.refresh';
 
 /**
- * Looks at the live proxies and the counters: a changed number of proxies makes a new manifest, an epoch that was never
- * written is written, one that is gone is an alarm. Throws where an engine does not answer; the next run makes up for it.
+ * Looks at the live proxies: a changed number of them makes a new manifest, since local shares are divided by it. And
+ * writes counter epochs that were never written. Throws where an engine does not answer; the next run makes up for it.
  */
 export async function refreshSnapshot(context: ControlContext): Promise<void> {
-  const live = await context.live.read();
-  const proxies = String(Math.max(live.length, 1));
+  const proxies = String(Math.max((await listAlive(context)).size, 1));
   const standing = await context.store.transaction((tx) => tx.readSetting(settingNames.proxies));
   if (standing !== proxies) {
     await change(context, controlPrincipal, async (tx) => {
@@ -22,12 +22,12 @@ export async function refreshSnapshot(context: ControlContext): Promise<void> {
     });
   }
   await writeNewEpochs(context);
-  const invalid = await findInvalidCounters(context);
-  context.metrics.countersInvalid(invalid.length);
-  if (invalid.length > 0) {
-    context.log.error(
-      { tenants: invalid.slice(0, 20), count: invalid.length },
-      'Redis has lost the counters of tenants: their limits count Redis as down until the counters are rebuilt',
-    );
-  }
+}
+
+/** Proxies that gave a sign of life lately, to whichever Redis: one that has just lost its data knows of none of them. */
+async function listAlive(context: ControlContext): Promise<ReadonlySet<string>> {
+  const live = await context.live.read();
+  const spools = await context.store.transaction((tx) => tx.readSpools());
+  const recent = spools.filter((spool) => spool.live_at_ms !== null && context.now() - spool.live_at_ms < aliveMs);
+  return new Set([...live.map((proxy) => proxy.proxy_id), ...recent.map((spool) => spool.proxy_id)]);
 }

@@ -2,7 +2,8 @@ import { openAnswerStream, readWholeAnswer } from '../answer-stream.ts';
 import type { Dialect } from '../dialect.ts';
 import { isObject } from '../json-fields.ts';
 import { readMessage } from './answer.ts';
-import { renderMessagesRefusal } from './refusal.ts';
+import { capMessagesOutput } from './cap-output.ts';
+import { renderMessagesCut, renderMessagesRefusal } from './refusal.ts';
 import { readMessagesRequest } from './request.ts';
 import { openMessageEvents } from './stream.ts';
 
@@ -28,6 +29,8 @@ export const anthropicMessages: Dialect = {
   openStream: (contentType) => openAnswerStream(contentType, readers),
   askUsage: null,
   openUsageFilter: null,
+  capOutput: capMessagesOutput,
   credentialHeader: 'x-api-key',
   renderRefusal: renderMessagesRefusal,
+  renderCut: renderMessagesCut,
 };

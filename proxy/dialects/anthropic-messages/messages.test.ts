@@ -30,6 +30,7 @@ t.test('a stream tells usage, model, reason and text, and holds its message_stop
     model: 'claude-sim',
     finishReason: 'end_turn',
     outputCharacters: texts.join('').length,
+    outputBoundTokens: Buffer.byteLength(texts.join('')) + (texts.length + 5) + 16,
     failed: false,
   });
   t.equal(heldFrom, Buffer.from(stream).lastIndexOf('event: message_stop\n'));
@@ -70,7 +71,7 @@ t.test('a stream without event names is read by its types', async (t) => {
   t.equal(heldFrom, Buffer.from(bare).indexOf('data: {"type":"message_stop"'));
 });
 
-t.test('usage reports are running totals: of each figure the last one stands', async (t) => {
+t.test('usage reports are running totals: never added up, and one that falls is flagged', async (t) => {
   const start = (usage: object) =>
     `data: ${JSON.stringify({ type: 'message_start', message: { model: 'm', usage } })}\n\n`;
   const delta = (usage: object) => `data: ${JSON.stringify({ type: 'message_delta', delta: {}, usage })}\n\n`;
@@ -84,6 +85,8 @@ t.test('usage reports are running totals: of each figure the last one stands', a
     start({ input_tokens: 5 }) + delta({ input_tokens: 0, cache_read_input_tokens: 0, output_tokens: 7 }),
   );
   t.equal(zeroed.input_tokens, 5);
+  const fallen = read(start({ input_tokens: 5, output_tokens: 9 }) + delta({ output_tokens: 7 })).facts;
+  t.match(fallen, { usage: { input_tokens: 5, output_tokens: 9 }, usageFlaw: 'inconsistent' });
   const thinking = usage(
     start({ input_tokens: 5 }) + delta({ output_tokens: 7, output_tokens_details: { thinking_tokens: 3 } }),
   );
@@ -111,7 +114,9 @@ t.test('a whole answer and a stream of the same exchange tell the same facts', a
     usage: { input_tokens: 5, cache_creation_input_tokens: 3, cache_read_input_tokens: 4, output_tokens: 9 },
   };
   const facts = anthropicMessages.readAnswer(Buffer.from(JSON.stringify(whole)), 'application/json');
-  t.strictSame(facts, read(messageStream(texts)).facts);
+  const streamed = read(messageStream(texts)).facts;
+  t.strictSame({ ...facts, outputBoundTokens: 0 }, { ...streamed, outputBoundTokens: 0 });
+  t.ok(facts.outputBoundTokens <= streamed.outputBoundTokens, 'only its events are missing');
 });
 
 t.test('the facts of a request are read', async (t) => {

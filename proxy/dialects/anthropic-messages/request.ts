@@ -27,9 +27,16 @@ export function readMessagesRequest(input: { route: RouteShape; body: unknown; b
     messageCount: messages?.length ?? null,
     tools: names,
     ...boundInput(input.bytes.length, findings, { tools: names.length, vendorTools, schema }),
+    hiddenOutput: asksForThinking(body),
     bodyActor: isObject(body.metadata) ? readText(body.metadata.user_id) : null,
     usageNotAsked: false,
   };
+}
+
+/** Thinking is billed in full and shown as a summary, encrypted, or not at all. */
+function asksForThinking(body: JsonObject): boolean {
+  if (isObject(body.thinking)) return body.thinking.type !== 'disabled';
+  return isObject(body.output_config) && body.output_config.effort !== undefined;
 }
 
 function readBlocks(content: unknown, findings: MediaFindings, depth: number): void {

@@ -1,14 +1,10 @@
-import { TextCounter, type TextSlots } from '../delta-text.ts';
+import { TextCounter, tokensPerAnswer } from '../delta-text.ts';
 import type { AnswerFacts, StreamReader } from '../dialect.ts';
 import { isObject, type JsonObject, parseJson, readLatin1Text } from '../json-fields.ts';
 import { type SseHandler, SseScanner } from '../sse.ts';
+import { messageTextSlots } from './text-slots.ts';
 import { MessageUsage } from './usage.ts';
 
-const textSlots: TextSlots = new Map([
-  ['text', 0],
-  ['thinking', 0],
-  ['partial_json', 0],
-]);
 const typeAtStart = /^\s*\{\s*"type"\s*:\s*"([a-z_]+)"/;
 const terminalLine = /^event: ?message_stop *$|^data: ?\{\s*"type"\s*:\s*"message_stop"/;
 
@@ -18,6 +14,9 @@ export function openMessageEvents(): StreamReader {
   const scanner = new SseScanner(handler);
   return {
     push: (chunk) => scanner.push(chunk),
+    outputBoundTokens: () => handler.outputBoundTokens() + scanner.longOpenBytes,
+    inputTokens: () => handler.inputTokens(),
+    lastBoundary: () => scanner.lastBoundary,
     end() {
       scanner.end();
       return handler.facts(scanner.ended);
@@ -27,8 +26,9 @@ export function openMessageEvents(): StreamReader {
 
 class MessageEvents implements SseHandler {
   readonly #usage = new MessageUsage();
-  readonly #text = new TextCounter(textSlots, { wholeFrame: false });
+  readonly #text = new TextCounter(messageTextSlots, { wholeFrame: false });
   #passedOverBytes = 0;
+  #events = 0;
   #model: string | null = null;
   #finishReason: string | null = null;
   #failed = false;
@@ -39,9 +39,22 @@ class MessageEvents implements SseHandler {
 
   passedOver(bytes: number): void {
     this.#passedOverBytes += bytes;
+    this.#events++;
+  }
+
+  /** See `StreamReader.outputBoundTokens`, without an event that is still open. */
+  outputBoundTokens(): number {
+    const answer = this.#events === 0 ? 0 : tokensPerAnswer;
+    return this.#text.boundTokens + this.#passedOverBytes + this.#events + answer;
+  }
+
+  /** What the newest report says of the input; the first one comes with `message_start`. */
+  inputTokens(): number | null {
+    return this.#usage.read().usage.input_tokens;
   }
 
   event(name: string, data: string): void {
+    this.#events++;
     const type = name !== '' ? name : typeAtStart.exec(data)?.[1];
     if (type === 'content_block_delta') {
       if (this.#text.addFramed(data)) return;
@@ -68,6 +81,7 @@ class MessageEvents implements SseHandler {
       model: this.#model,
       finishReason: this.#finishReason,
       outputCharacters: (this.#text.totals[0] ?? 0) + this.#passedOverBytes,
+      outputBoundTokens: this.outputBoundTokens(),
       failed: this.#failed || !done,
     };
   }

@@ -4,12 +4,13 @@ import { judgeUsage, type ReportedUsage } from '../usage.ts';
 const inputNames = ['input_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens'] as const;
 
 /**
- * Collects the usage of one message, whole or over its stream. Reports are running totals: of each figure the last one
- * stands. A later report whose input is all zero says nothing new of the input (some compatible servers send that).
+ * Collects the usage of one message, whole or over its stream. Reports are running totals and are never added up: of each
+ * figure the largest stands, and one that falls is a flaw. A later report whose input is all zero says nothing new of the input (some compatible servers send that).
  */
 export class MessageUsage {
   readonly #figures = new Map<string, number>();
   #invalid = false;
+  #fell = false;
 
   /** Takes a `usage` object; anything else is silence. */
   add(raw: unknown): void {
@@ -34,7 +35,7 @@ export class MessageUsage {
         cache_write_tokens: written,
         reasoning_tokens: this.#figures.get('thinking_tokens') ?? null,
       },
-      this.#invalid,
+      { invalid: this.#invalid, fell: this.#fell },
     );
   }
 
@@ -43,6 +44,7 @@ export class MessageUsage {
     if (raw === undefined || raw === null) return;
     const count = readCount(raw);
     if (count === null) this.#invalid = true;
+    else if (count < (this.#figures.get(name) ?? 0)) this.#fell = true;
     else this.#figures.set(name, count);
   }
 }

@@ -24,15 +24,30 @@ export const opaque: Dialect = {
   vendor: null,
   recognizes: () => true,
   readRequest: readOpaqueRequest,
-  readAnswer: () => silentAnswer,
-  openStream: () => unreadStream,
+  readAnswer: (body) => ({ ...silentAnswer, outputBoundTokens: body.length }),
+  openStream: openUnread,
   askUsage: null,
   openUsageFilter: null,
+  capOutput: null,
   credentialHeader: 'authorization',
   renderRefusal: renderProblem,
+  renderCut: () => null,
 };
 
-const unreadStream: StreamReader = { push: () => -1, end: () => silentAnswer };
+/** Counts bytes alone: no tokenizer makes more tokens than bytes of what an answer shows, whatever its format. */
+function openUnread(): StreamReader {
+  let bytes = 0;
+  return {
+    push(chunk) {
+      bytes += chunk.length;
+      return -1;
+    },
+    outputBoundTokens: () => bytes,
+    inputTokens: () => null,
+    lastBoundary: () => -1,
+    end: () => ({ ...silentAnswer, outputBoundTokens: bytes }),
+  };
+}
 
 function readOpaqueRequest(input: { body: unknown; bytes: Uint8Array }): RequestFacts {
   const body = isObject(input.body) ? input.body : {};
@@ -44,6 +59,8 @@ function readOpaqueRequest(input: { body: unknown; bytes: Uint8Array }): Request
     messageCount: null,
     tools: [],
     ...boundInput(input.bytes.length, openFindings(), { tools: 0, vendorTools: 0, schema: false }),
+    inputMedia: true,
+    hiddenOutput: false,
     bodyActor: null,
     usageNotAsked: false,
   };

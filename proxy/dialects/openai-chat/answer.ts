@@ -1,12 +1,18 @@
+import { tokensPerAnswer } from '../delta-text.ts';
 import type { AnswerFacts } from '../dialect.ts';
 import { isObject, type JsonObject, parseJson, readList, readText, viewBytes } from '../json-fields.ts';
+import { boundOutputText } from '../output-bound.ts';
 import { silentAnswer } from '../usage.ts';
+import { boundChatMedia } from './output-media.ts';
+import { chatTextSlots } from './text-slots.ts';
 import { findChatUsage, readChatUsage } from './usage.ts';
+
+const noJson: ReadonlySet<string> = new Set();
 
 /** Reads a whole chat completion. A body that is no JSON object is a failed answer without facts. */
 export function readChatAnswer(body: Uint8Array): AnswerFacts {
   const answer = parseJson(viewBytes(body).toString('utf8'));
-  if (!isObject(answer)) return { ...silentAnswer, failed: true };
+  if (!isObject(answer)) return { ...silentAnswer, outputBoundTokens: body.length, failed: true };
   const { usage, reported, flaw } = readChatUsage(findChatUsage(answer));
   const choices = readList(answer.choices);
   return {
@@ -16,8 +22,19 @@ export function readChatAnswer(body: Uint8Array): AnswerFacts {
     model: readText(answer.model),
     finishReason: isObject(choices[0]) ? readText(choices[0].finish_reason) : null,
     outputCharacters: choices.reduce<number>((sum, choice) => sum + countChoice(choice), 0),
+    outputBoundTokens: boundChoices(choices),
     failed: answer.error !== undefined && answer.error !== null,
   };
+}
+
+function boundChoices(choices: readonly unknown[]): number {
+  let tokens = 0;
+  for (const choice of choices) {
+    if (!isObject(choice)) continue;
+    tokens += tokensPerAnswer;
+    tokens += boundOutputText(choice.message, chatTextSlots, noJson) + boundChatMedia(choice.message);
+  }
+  return tokens;
 }
 
 function countChoice(choice: unknown): number {
@@ -35,7 +52,8 @@ function countChoice(choice: unknown): number {
 
 function countPart(part: unknown): number {
   if (!isObject(part)) return 0;
-  const nested = readList(part.thinking).reduce<number>((sum, inner) => sum + countPart(inner), 0);
+  let nested = 0;
+  for (const inner of readList(part.thinking)) if (isObject(inner)) nested += lengthOf(inner.text);
   return lengthOf(part.text) + nested;
 }
 

@@ -3,7 +3,8 @@ import type { Dialect } from '../dialect.ts';
 import { isObject } from '../json-fields.ts';
 import { readChatAnswer } from './answer.ts';
 import { askChatUsage } from './ask-usage.ts';
-import { renderChatRefusal } from './refusal.ts';
+import { capChatOutput } from './cap-output.ts';
+import { renderChatCut, renderChatRefusal } from './refusal.ts';
 import { readChatRequest } from './request.ts';
 import { openChatEvents } from './stream.ts';
 import { openChatUsageFilter } from './usage-filter.ts';
@@ -23,6 +24,8 @@ export const openaiChat: Dialect = {
   openStream: (contentType) => openAnswerStream(contentType, readers),
   askUsage: askChatUsage,
   openUsageFilter: openChatUsageFilter,
+  capOutput: capChatOutput,
   credentialHeader: 'authorization',
   renderRefusal: renderChatRefusal,
+  renderCut: renderChatCut,
 };

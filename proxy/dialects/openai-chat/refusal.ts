@@ -10,7 +10,16 @@ const typeByStatus: Readonly<Record<number, string>> = {
 
 /** The error object of the OpenAI API. Its SDKs raise their class by the status alone. */
 export function renderChatRefusal(notice: RefusalNotice): { contentType: string; body: string } {
+  return { contentType: 'application/json', body: renderError(notice) };
+}
+
+/** An event whose data is an error: the SDKs raise an APIError for it, whatever came before. */
+export function renderChatCut(notice: RefusalNotice): string {
+  return `data: ${renderError(notice)}\n\n`;
+}
+
+function renderError(notice: RefusalNotice): string {
   const type = typeByStatus[notice.status] ?? 'server_error';
   const error = { message: notice.message, type, param: null, code: notice.code };
-  return { contentType: 'application/json', body: JSON.stringify({ error }) };
+  return JSON.stringify({ error });
 }

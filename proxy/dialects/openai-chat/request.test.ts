@@ -17,7 +17,9 @@ t.test('the facts of a plain request are read', async (t) => {
     messageCount: 1,
     tools: [],
     inputBoundTokens: bytes,
+    inputMedia: false,
     estimatedInputTokens: Math.ceil(bytes / 4),
+    hiddenOutput: false,
     unbounded: null,
     bodyActor: 'u1',
     usageNotAsked: false,
@@ -108,4 +110,33 @@ t.test('anything that is no chat request gives nulls and never an error', async 
   ]) {
     t.equal(read(body).model, null);
   }
+});
+
+t.test('asking for reasoning, a prediction, speech or images is asking for hidden output', async (t) => {
+  const hidden = (body: object) => read({ model: 'm', messages: [], ...body }).hiddenOutput;
+  const asking: readonly object[] = [
+    { reasoning_effort: 'low' },
+    { reasoning: { effort: 'high' } },
+    { reasoning: { max_tokens: 2000, exclude: true } },
+    { include_reasoning: true },
+    { enable_thinking: true },
+    { thinking: { type: 'enabled' } },
+    { chat_template_kwargs: { enable_thinking: true } },
+    { extra_body: { google: { thinking_config: { thinking_budget: 800 } } } },
+    { prediction: { type: 'content', content: 'x' } },
+    { modalities: ['text', 'audio'], audio: { voice: 'alloy', format: 'wav' } },
+    { modalities: ['image', 'text'] },
+  ];
+  for (const body of asking) t.equal(hidden(body), true, JSON.stringify(body));
+  const plain: readonly object[] = [
+    {},
+    { reasoning_effort: 'none' },
+    { reasoning_effort: null },
+    { reasoning: { enabled: false } },
+    { reasoning: { effort: 'none' } },
+    { thinking: { type: 'disabled' } },
+    { enable_thinking: false },
+    { modalities: ['text'] },
+  ];
+  for (const body of plain) t.equal(hidden(body), false, JSON.stringify(body));
 });

@@ -1,21 +1,11 @@
-import { hasMember, TextCounter, type TextSlots } from '../delta-text.ts';
+import { hasMember, idsSlot, TextCounter, tokensPerAnswer } from '../delta-text.ts';
 import type { AnswerFacts, StreamReader } from '../dialect.ts';
-import { isObject, type JsonObject, parseJson, readLatin1Text } from '../json-fields.ts';
+import { isObject, type JsonObject, parseJson, readLatin1Text, readList } from '../json-fields.ts';
 import { type SseHandler, SseScanner } from '../sse.ts';
-import { type ReportedUsage, silentUsage } from '../usage.ts';
+import { mergeReports, type ReportedUsage, silentUsage } from '../usage.ts';
+import { boundChatMedia } from './output-media.ts';
+import { chatTextSlots } from './text-slots.ts';
 import { findChatUsage, readChatUsage } from './usage.ts';
-
-/** Slot 0 is the answer; of slots 1 to 3 only the largest counts, as providers send reasoning under several names. */
-const textSlots: TextSlots = new Map([
-  ['content', 0],
-  ['refusal', 0],
-  ['arguments', 0],
-  ['input', 0],
-  ['transcript', 0],
-  ['reasoning', 1],
-  ['reasoning_content', 2],
-  ['text', 3],
-]);
 
 /** Reads a streamed chat completion: chunks of JSON, then `data: [DONE]`. */
 export function openChatEvents(): StreamReader {
@@ -23,6 +13,9 @@ export function openChatEvents(): StreamReader {
   const scanner = new SseScanner(handler);
   return {
     push: (chunk) => scanner.push(chunk),
+    outputBoundTokens: () => handler.outputBoundTokens() + scanner.longOpenBytes,
+    inputTokens: () => handler.inputTokens(),
+    lastBoundary: () => scanner.lastBoundary,
     end() {
       scanner.end();
       return handler.facts(scanner.ended);
@@ -36,7 +29,11 @@ class ChatEvents implements SseHandler {
   #finishReason: string | null = null;
   #failed = false;
   #passedOverBytes = 0;
-  readonly #text = new TextCounter(textSlots, { wholeFrame: true });
+  #events = 0;
+  #mediaTokens = 0;
+  /** Choices that told why they ended. */
+  #finished = 0;
+  readonly #text = new TextCounter(chatTextSlots, { wholeFrame: true });
 
   endsStream(line: string): boolean {
     return line.charCodeAt(0) === 0x64 && line.length < 32 && /^data: ?\[DONE\] *$/.test(line);
@@ -44,9 +41,22 @@ class ChatEvents implements SseHandler {
 
   passedOver(bytes: number): void {
     this.#passedOverBytes += bytes;
+    this.#events++;
+  }
+
+  /** See `StreamReader.outputBoundTokens`, without an event that is still open. */
+  outputBoundTokens(): number {
+    const answers = this.#events === 0 ? 0 : Math.max(1, this.#finished) * tokensPerAnswer;
+    return this.#text.boundTokens + this.#passedOverBytes + this.#mediaTokens + this.#events + answers;
+  }
+
+  /** What the newest report says of the input. */
+  inputTokens(): number | null {
+    return this.#usage.usage.input_tokens;
   }
 
   event(_name: string, data: string): void {
+    this.#events++;
     if (this.#text.addFramed(data)) return;
     const delta = data.indexOf('"delta"');
     if (delta >= 0) this.#text.addScanned(data, delta);
@@ -61,13 +71,15 @@ class ChatEvents implements SseHandler {
       hasMember(data, '"finish_reason"') ||
       hasMember(data, '"usage"') ||
       hasMember(data, '"error"') ||
+      hasMember(data, '"audio"') ||
+      hasMember(data, '"images"') ||
       (this.#model === null && hasMember(data, '"model"'))
     );
   }
 
   /** Facts as of now; without `[DONE]` an answer is complete when the provider told why it finished. */
   facts(done: boolean): AnswerFacts {
-    const [answer = 0, ...reasoning] = this.#text.totals;
+    const [answer = 0, ...reasoning] = this.#text.totals.slice(0, idsSlot);
     return {
       usage: this.#usage.usage,
       usageReported: this.#usage.reported,
@@ -75,17 +87,21 @@ class ChatEvents implements SseHandler {
       model: this.#model,
       finishReason: this.#finishReason,
       outputCharacters: answer + Math.max(...reasoning) + this.#passedOverBytes,
+      outputBoundTokens: this.outputBoundTokens(),
       failed: this.#failed || !(done || this.#finishReason !== null),
     };
   }
 
-  /** Usage is a running total: the last report stands for the whole answer and is never added up. */
   #readChunk(chunk: JsonObject): void {
     if (chunk.error !== undefined && chunk.error !== null) this.#failed = true;
     this.#model ??= readLatin1Text(chunk.model);
+    for (const choice of readList(chunk.choices)) {
+      if (!isObject(choice)) continue;
+      this.#mediaTokens += boundChatMedia(choice.delta);
+      if (typeof choice.finish_reason === 'string') this.#finished++;
+    }
     const first: unknown = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
     if (isObject(first)) this.#finishReason = readLatin1Text(first.finish_reason) ?? this.#finishReason;
-    const usage = readChatUsage(findChatUsage(chunk));
-    if (usage.reported || usage.flaw !== null) this.#usage = usage;
+    this.#usage = mergeReports(this.#usage, readChatUsage(findChatUsage(chunk)));
   }
 }

@@ -10,6 +10,7 @@ import {
   type Unanswerable,
 } from '../asked.ts';
 import { splitModel } from '../faults.ts';
+import { tellAtPiece, tellUsage } from '../told-usage.ts';
 import type { Shape } from './shape.ts';
 
 const errorTypes: Readonly<Record<number, string>> = {
@@ -53,7 +54,11 @@ export const anthropicShape: Shape = {
     const delta =
       answer.tool === null ? { type: 'text_delta', text: mark } : { type: 'input_json_delta', partial_json: mark };
     const [before, after] = event('content_block_delta', { index: 0, delta }).split(JSON.stringify(mark));
-    return (piece) => `${before}${JSON.stringify(piece)}${after}`;
+    return (piece, _choice, index) => {
+      const output = tellAtPiece(answer, index);
+      const usage = output === null ? '' : event('message_delta', { delta: {}, usage: usageOf(answer, output) });
+      return `${before}${JSON.stringify(piece)}${after}${usage}`;
+    };
   },
   renderClosing(answer) {
     const delta = { stop_reason: finishOf(answer), stop_sequence: null };
@@ -117,11 +122,13 @@ function readSchema(body: JsonObject): unknown {
 
 /** Usage in Anthropic's words: what was cached stands beside the input, not in it. */
 function usageOf(answer: Answer, outputTokens: number): object {
+  const { input, cached, output, reasoning } = tellUsage(answer, outputTokens);
   return {
-    input_tokens: answer.inputTokens - answer.cachedTokens,
+    input_tokens: input - cached,
     cache_creation_input_tokens: 0,
-    cache_read_input_tokens: answer.cachedTokens,
-    output_tokens: outputTokens,
+    cache_read_input_tokens: cached,
+    ...(output === null ? {} : { output_tokens: output }),
+    ...(reasoning === 0 ? {} : { output_tokens_details: { thinking_tokens: reasoning } }),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type Unanswerable,
 } from '../asked.ts';
 import { splitModel } from '../faults.ts';
+import { tellAtPiece, tellUsage } from '../told-usage.ts';
 import type { Shape } from './shape.ts';
 
 const maxChoices = 128;
@@ -47,10 +48,15 @@ export const openaiShape: Shape = {
     const mark = '\u0001';
     const delta =
       answer.tool === null ? { content: mark } : { tool_calls: [{ index: 0, function: { arguments: mark } }] };
-    const frames = Array.from({ length: answer.choices }, (_, index) =>
-      chunk(answer, [{ index, delta, logprobs: null, finish_reason: null }]).split(JSON.stringify(mark)),
-    );
-    return (piece, choice) => `${frames[choice]?.[0]}${JSON.stringify(piece)}${frames[choice]?.[1]}`;
+    const choiceOf = (index: number) => [{ index, delta, logprobs: null, finish_reason: null }];
+    const split = (choice: number, usage: object | null) =>
+      chunk(answer, choiceOf(choice), usage).split(JSON.stringify(mark));
+    const frames = Array.from({ length: answer.choices }, (_, choice) => split(choice, null));
+    return (piece, choice, index) => {
+      const output = tellAtPiece(answer, index);
+      const frame = output === null ? frames[choice] : split(choice, usageOf(answer, output));
+      return `${frame?.[0]}${JSON.stringify(piece)}${frame?.[1]}`;
+    };
   },
   renderClosing(answer) {
     const finish_reason = finishOf(answer);
@@ -65,13 +71,15 @@ export const openaiShape: Shape = {
 };
 
 /** Usage in OpenAI's words. */
-function usageOf(answer: Answer): object {
+function usageOf(answer: Answer, outputTokens = answer.outputTokens): object {
+  const { input, cached, output, reasoning } = tellUsage(answer, outputTokens);
+  if (output === null) return { prompt_tokens: input };
   return {
-    prompt_tokens: answer.inputTokens,
-    completion_tokens: answer.outputTokens,
-    total_tokens: answer.inputTokens + answer.outputTokens,
-    prompt_tokens_details: { cached_tokens: answer.cachedTokens, audio_tokens: 0 },
-    completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0 },
+    prompt_tokens: input,
+    completion_tokens: output,
+    total_tokens: input + output,
+    prompt_tokens_details: { cached_tokens: cached, audio_tokens: 0 },
+    completion_tokens_details: { reasoning_tokens: reasoning, audio_tokens: 0 },
   };
 }
 
@@ -141,7 +149,8 @@ function common(answer: Answer): object {
 /** With `include_usage` every chunk has a usage member, which is null in all but the last. */
 function chunk(answer: Answer, choices: readonly object[], usage: object | null = null): string {
   const body = { id: answer.id, object: 'chat.completion.chunk', ...common(answer), choices };
-  return `data: ${JSON.stringify(answer.includeUsage && answer.tellUsage ? { ...body, usage } : body)}\n\n`;
+  const told = usage !== null || (answer.includeUsage && answer.tellUsage);
+  return `data: ${JSON.stringify(told ? { ...body, usage } : body)}\n\n`;
 }
 
 function eachChoice(answer: Answer, render: (index: number) => string): string {

@@ -10,8 +10,8 @@ export interface Shape {
   renderWhole(answer: Answer): string;
   /** Events before the first piece of text. */
   renderOpening(answer: Answer): string;
-  /** Makes the function that words the event of one piece, so that what is the same in all is made once. */
-  preparePiece(answer: Answer): (piece: string, choice: number) => string;
+  /** Makes the function that words the event of one piece, so that what is the same in all is made once; `index` counts pieces. */
+  preparePiece(answer: Answer): (piece: string, choice: number, index: number) => string;
   /** Events after the last piece, the terminal one included. */
   renderClosing(answer: Answer): string;
   renderError(error: { status: number; message: string; requestId: string }): string;

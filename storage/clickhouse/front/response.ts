@@ -20,16 +20,34 @@ const contentTypes: readonly [RegExp, string][] = [
 ];
 
 /**
+ * Aborts when the connection closes before the answer's end was handed to it.
+ *
+ * Only the `finish` event says that it was: of a socket that was destroyed while the last bytes were written,
+ * `writableFinished` turns true and `finish` never comes, so that whoever asks the property waits for ever.
+ */
+export function watchCaller(response: ServerResponse): AbortController {
+  const left = new AbortController();
+  let finished = false;
+  response.once('finish', () => {
+    finished = true;
+  });
+  response.once('close', () => {
+    if (!finished) left.abort();
+  });
+  return left;
+}
+
+/**
  * Sends an answer with ClickHouse's headers, compressed where the caller asked. An error in the middle of a stream is
  * sent as the tagged block that official clients look for, and the connection is then broken, so that no caller can take
- * a cut answer for a whole one.
+ * a cut answer for a whole one. Rejects as soon as `left` (of `watchCaller`) aborts.
  */
 export async function sendAnswer(
   response: ServerResponse,
   request: FrontRequest,
-  sent: { answer: Answer; format: string },
+  sent: { answer: Answer; format: string; left: AbortSignal },
 ): Promise<void> {
-  const { answer, format } = sent;
+  const { answer, format, left } = sent;
   const tag = randomBytes(8).toString('hex');
   response.statusCode = 200;
   setCommonHeaders(response, request);
@@ -43,7 +61,7 @@ export async function sendAnswer(
   response.setHeader('X-ClickHouse-Summary', summarise(body, answer.kind === 'whole' && answer.written));
   if (request.compress !== null) response.setHeader('Content-Encoding', request.compress);
   else if (body !== null) response.setHeader('Content-Length', body.bytes.length);
-  const sink = openSink(response, request);
+  const sink = openSink(response, request, left);
   try {
     if (answer.kind === 'whole') await sink.write(answer.answer.bytes);
     else for await (const chunk of answer.chunks) await sink.write(chunk);
@@ -107,20 +125,20 @@ interface Sink {
   end(): Promise<void>;
 }
 
-function openSink(response: ServerResponse, request: FrontRequest): Sink {
+function openSink(response: ServerResponse, request: FrontRequest, left: AbortSignal): Sink {
   const codec =
     request.compress === 'gzip' ? createGzip({ level: 1 }) : request.compress === 'deflate' ? createDeflate() : null;
   codec?.pipe(response);
   const target = codec ?? response;
   const gone = new Promise<never>((_, reject) => {
-    response.once('close', () => {
-      if (!response.writableFinished) reject(new Error('The caller left'));
-    });
+    const leave = (): void => reject(new Error('The caller left'));
+    if (left.aborted) leave();
+    else left.addEventListener('abort', leave, { once: true });
   });
   gone.catch(() => undefined);
   return {
     async write(bytes) {
-      if (response.destroyed) throw new Error('The caller left');
+      if (response.destroyed || left.aborted) throw new Error('The caller left');
       if (bytes.length === 0) return;
       target.write(bytes);
       if (target.writableLength > readAheadBytes) await Promise.race([once(target, 'drain'), gone]);

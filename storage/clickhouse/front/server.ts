@@ -8,7 +8,7 @@ import { execute } from './execute.ts';
 import type { LaneName } from './lanes.ts';
 import type { FrontMetrics } from './metrics.ts';
 import { type FrontRequest, readRequest } from './request.ts';
-import { sendAnswer, sendException } from './response.ts';
+import { sendAnswer, sendException, watchCaller } from './response.ts';
 
 export interface FrontParts {
   engine: Engine;
@@ -36,10 +36,7 @@ export function createFront(parts: FrontParts): Front {
   const running = new Map<Promise<void>, AbortController>();
   const limits = { keepAliveTimeout: 30_000, requestTimeout: 600_000, maxHeaderSize: longestUrlBytes };
   const server = createServer(limits, (message, response) => {
-    const left = new AbortController();
-    response.once('close', () => {
-      if (!response.writableFinished) left.abort();
-    });
+    const left = watchCaller(response);
     const done = handle(parts, { message, response, left: left.signal }).finally(() => running.delete(done));
     running.set(done, left);
   });
@@ -87,7 +84,7 @@ async function handle(parts: FrontParts, exchange: Exchange): Promise<void> {
       onLane: (picked) => {
         lane = picked;
       },
-      deliver: (answer, format) => sendAnswer(response, read, { answer, format }),
+      deliver: (answer, format) => sendAnswer(response, read, { answer, format, left }),
     });
     parts.metrics.observe(lane, 'ok', (performance.now() - started) / 1000);
   } catch (error) {

@@ -1,0 +1,31 @@
+import { isObject, type JsonObject, readCap } from '../json-fields.ts';
+import { type Edited, setMember } from '../json-members.ts';
+
+const capNames = ['max_tokens', 'max_completion_tokens'] as const;
+/** Models that refuse `max_tokens`; all other servers of this format know it, and many know nothing newer. */
+const newerCapOnly = /(?:^|[/.])(?:o\d|gpt-[5-9]|codex|computer-use)/i;
+
+/**
+ * Puts an output cap of `tokens` an answer into a chat request: in place of each larger cap that is there, or as the one
+ * that the model takes. Null where every cap is at most that already, or the body is no object.
+ */
+export function capChatOutput(bytes: Uint8Array, body: unknown, tokens: number): Edited {
+  if (!isObject(body)) return null;
+  const caps = capNames.map((name) => readCap(body[name]));
+  if (caps.every((cap) => cap === null)) return setMember(bytes, body, { name: chooseName(body), value: `${tokens}` });
+  let edited: Edited = null;
+  for (const [index, name] of capNames.entries()) {
+    const cap = caps[index] ?? null;
+    if (cap === null || cap <= tokens) continue;
+    edited = setMember(edited?.bytes ?? bytes, body, { name, value: `${tokens}` });
+    if (edited === null) return null;
+  }
+  return edited;
+}
+
+function chooseName(body: JsonObject): (typeof capNames)[number] {
+  if (Object.hasOwn(body, 'max_completion_tokens')) return 'max_completion_tokens';
+  if (Object.hasOwn(body, 'max_tokens')) return 'max_tokens';
+  const isNewer = typeof body.model === 'string' && newerCapOnly.test(body.model);
+  return isNewer || typeof body.reasoning_effort === 'string' ? 'max_completion_tokens' : 'max_tokens';
+}

@@ -1,0 +1,20 @@
+import type { Identified, Read, Run } from './run.ts';
+
+/**
+ * Puts the tenant's output cap into a request that states none, or a larger one: a textual change of the outgoing body
+ * alone, made before the price so that the price sees it. The run is marked.
+ *
+ * Formats without such a cap stay untouched. A body that came compressed goes out plain, or the cap could be evaded.
+ */
+export function capOutput(run: Run, identified: Identified, request: Read): Read {
+  const cap = identified.tenant.document.max_output_tokens;
+  const { dialect } = request;
+  if (cap === undefined || dialect.capOutput === null || request.parsed === undefined) return request;
+  const changed = dialect.capOutput(request.plain, request.parsed, cap);
+  if (changed === null) return request;
+  run.marks.add('output_capped');
+  const bytes = Buffer.from(changed.bytes.buffer, changed.bytes.byteOffset, changed.bytes.byteLength);
+  const body: unknown = JSON.parse(bytes.toString('utf8'));
+  const facts = dialect.readRequest({ route: identified.route, body, bytes });
+  return { ...request, facts, parsed: body, outgoing: bytes, outgoingIsPlain: true };
+}

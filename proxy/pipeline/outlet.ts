@@ -1,0 +1,161 @@
+import type { UsageFilter } from '../dialects/dialect.ts';
+import type { CallerAnswer } from './call.ts';
+import type { Valve } from './inflow.ts';
+
+/** Longest event that is kept back until it is complete; the meter counts the bytes of longer ones as they come. */
+const maxOpenBytes = 64 * 1024;
+
+/** One piece of a streamed answer, and what the reader says of it. */
+export interface StreamPiece {
+  bytes: Buffer;
+  /** Offset from which it must wait for `finish`; its length for none. */
+  heldFrom: number;
+  /** As `Observation.lastBoundary`. */
+  boundary: number | null;
+}
+
+/**
+ * The caller's end of an answer: lets bytes through as they come, keeps the last ones until `finish` stands in the spool,
+ * and can end a stream that governance cuts.
+ *
+ * A stream that may be cut leaves event by event, so that a cut always falls between two: a client never meets half an
+ * event. No byte changes but those that a usage filter takes out.
+ */
+export class Outlet {
+  readonly #caller: CallerAnswer;
+  readonly #valve: Valve;
+  #filter: UsageFilter | null = null;
+  #cuttable = false;
+  /** What waits for `finish`. */
+  #held: Buffer[] = [];
+  #terminal = false;
+  /** An event that is not complete yet. */
+  #open: Buffer[] = [];
+  #openBytes = 0;
+  #insideEvent = false;
+  #draining = false;
+  #over = false;
+
+  constructor(caller: CallerAnswer, valve: Valve) {
+    this.#caller = caller;
+    this.#valve = valve;
+  }
+
+  /** The answer's form is known. `cuttable`: it is a stream of events that may have to be cut. */
+  begin(filter: UsageFilter | null, cuttable: boolean): void {
+    this.#filter = filter;
+    this.#cuttable = cuttable;
+  }
+
+  /** Whether the answer's last bytes are here and wait for `finish`. */
+  get terminal(): boolean {
+    return this.#terminal;
+  }
+
+  /** Whether the caller's answer has got its end, so that what its provider does is of no concern any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Lets a piece of a stream through, up to where it must wait. */
+  pass({ bytes, heldFrom, boundary }: StreamPiece): void {
+    const terminal = heldFrom < bytes.length;
+    if (this.#filter !== null) {
+      // The filter holds events back by itself; what it releases with the terminal event waits as a whole.
+      const kept = this.#filtered(bytes);
+      this.#terminal ||= terminal;
+      if (this.#terminal) this.#held.push(kept);
+      else if (kept.length > 0) this.#write(kept);
+      return;
+    }
+    if (this.#terminal) {
+      this.#held.push(bytes);
+    } else if (terminal) {
+      if (heldFrom > 0) this.#flushOpen();
+      if (heldFrom > 0) this.#write(bytes.subarray(0, heldFrom));
+      this.#held.push(...this.#open, bytes.subarray(heldFrom));
+      this.#open = [];
+      this.#terminal = true;
+    } else if (this.#cuttable && boundary !== null) {
+      this.#passEvents(bytes, boundary);
+    } else {
+      this.#write(bytes);
+    }
+  }
+
+  /** The newest chunk of a whole answer waits: only the last one completes it. */
+  passWhole(chunk: Buffer): void {
+    const previous = this.#held.pop();
+    this.#held.push(chunk);
+    if (previous !== undefined) this.#write(previous);
+  }
+
+  /** Bytes behind an end that is on record already: a provider that lingers behind its terminal event. */
+  passLate(chunk: Buffer): void {
+    if (!this.#over && !this.#caller.destroyed) this.#caller.write(this.#filtered(chunk));
+  }
+
+  /** Releases all that waited. `ended`: the answer is complete, and so is the caller's. */
+  release(ended: boolean): void {
+    if (ended && this.#filter !== null) this.#held.push(Buffer.from(this.#filter.end()));
+    const rest = [...this.#open, ...this.#held];
+    this.#open = [];
+    this.#held = [];
+    const last = ended ? rest.pop() : undefined;
+    this.#over = ended;
+    for (const chunk of rest) this.#caller.write(chunk);
+    if (ended && last !== undefined) this.#caller.end(last);
+    else if (ended) this.#caller.end();
+  }
+
+  /** Ends an answer whose last bytes went out before its provider closed it. */
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#caller.end(this.#filter === null ? undefined : Buffer.from(this.#filter.end()));
+  }
+
+  /** Ends a stream in the middle: with the format's own error where it can be told between two events, else by a break. */
+  cut(notice: string | null): void {
+    this.#over = true;
+    if (notice !== null && this.#cuttable && !this.#insideEvent) this.#caller.end(Buffer.from(notice));
+    else this.#caller.destroy();
+  }
+
+  #passEvents(bytes: Buffer, boundary: number): void {
+    if (boundary > 0) {
+      this.#flushOpen();
+      this.#write(bytes.subarray(0, boundary));
+      this.#insideEvent = false;
+    }
+    const rest = boundary > 0 ? bytes.subarray(boundary) : bytes;
+    if (rest.length === 0) return;
+    this.#open.push(rest);
+    this.#openBytes += rest.length;
+    if (this.#openBytes <= maxOpenBytes && !this.#insideEvent) return;
+    this.#flushOpen();
+    this.#insideEvent = true;
+  }
+
+  #flushOpen(): void {
+    for (const bytes of this.#open) this.#write(bytes);
+    this.#open = [];
+    this.#openBytes = 0;
+  }
+
+  #filtered(chunk: Buffer): Buffer {
+    if (this.#filter === null) return chunk;
+    const kept = this.#filter.push(chunk);
+    return Buffer.from(kept.buffer, kept.byteOffset, kept.byteLength);
+  }
+
+  #write(chunk: Buffer): void {
+    if (this.#caller.destroyed || this.#caller.write(chunk) || this.#draining) return;
+    this.#draining = true;
+    this.#valve.hold();
+    this.#caller.once('drain', () => {
+      this.#draining = false;
+      this.#valve.release();
+    });
+  }
+}
