@@ -14,7 +14,9 @@
  * requests to hoc that were answered, warm-up included; `runs_recorded` the rows that `hoc runs export` has for them: the
  * bench fails where they differ, and where any request of any contender was not answered with 2xx. `cpu_us_per_run` is
  * CPU time of a process from before a turn of hoc until its records are shipped, by run. Absolute figures depend on the
- * machine; ratios are what to compare. `--profile` prints where the proxy's time goes. Only `--save` writes to
+ * machine; ratios are what to compare. `--profile` prints where the proxy's time goes. `--figures` measures
+ * parts of hoc by themselves: runs reserved and settled a second on one redis-server, runs shipped a second, bytes a run in
+ * the spool and in ClickHouse. Only `--save` writes to
  * bench/results. See `--help` for the rest.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,6 +27,7 @@ import { type BenchChild, startChild } from './child.ts';
 import type { Absent, Contender, ContenderContext, ContenderName } from './contenders/contender.ts';
 import { type Hoc, startHoc } from './contenders/hoc.ts';
 import { startBare, startDirect, startNginx, startPortkey } from './contenders/peers.ts';
+import { measureParts } from './figures.ts';
 import { type BenchOptions, readOptions, usage } from './options.ts';
 import { probeContenders } from './probe.ts';
 import { profileProcess } from './profile.ts';
@@ -127,8 +130,22 @@ function saveResult(name: string, report: BenchReport): void {
   // From dist/bench as well as from bench: the results are committed beside the sources.
   const folder = fileURLToPath(new URL('../../bench/results/', import.meta.url));
   mkdirSync(folder, { recursive: true });
-  const one = { ...report, scenarios: { [name]: report.scenarios[name] } };
+  const figures = report.scenarios[name];
+  const one = figures === undefined ? report : { ...report, scenarios: { [name]: figures } };
   writeFileSync(join(folder, `${report.at.slice(0, 10)}-${name}.json`), `${JSON.stringify(one, null, 2)}\n`);
+}
+
+async function runFigures(
+  options: BenchOptions,
+  running: Running,
+  { report, folder }: { report: BenchReport; folder: string },
+): Promise<void> {
+  if (running.hoc === null) throw new Error('--figures needs the contender hoc');
+  report.parts = await measureParts(running.hoc, folder, (text) => {
+    if (!options.json) console.log(text);
+  });
+  if (!options.json) console.log(JSON.stringify({ hoc: report.hoc, ...report.parts }, null, 2));
+  if (options.save) saveResult('parts', report);
 }
 
 async function runProfiled(options: BenchOptions, running: Running, report: BenchReport): Promise<void> {
@@ -160,7 +177,8 @@ async function main(): Promise<number> {
   const report = openReport(options.seed);
   const running = await startAll(options, folder, report);
   try {
-    await (options.profile ? runProfiled : runScenarios)(options, running, report);
+    if (options.figures) await runFigures(options, running, { report, folder });
+    else await (options.profile ? runProfiled : runScenarios)(options, running, report);
   } finally {
     await running.stop();
   }

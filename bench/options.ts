@@ -7,6 +7,8 @@ export interface BenchOptions {
   quick: boolean;
   save: boolean;
   profile: boolean;
+  /** Measure the parts of hoc one by one instead of its rates beside others. */
+  figures: boolean;
   scenarios: readonly Scenario[];
   contenders: readonly ContenderName[];
   /** Rounds a contender and scenario; null means the default of the scenario. */
@@ -26,6 +28,7 @@ export const usage = `Usage: npm run bench -- [options]
   --seed N              seed of the order of contenders within a round
   --save                also write bench/results/<date>-<scenario>.json
   --profile             profile the proxy of hoc under the load and print where its time goes
+  --figures             measure parts of hoc by themselves: reservations and shipped runs a second, bytes a run
   --help
 
 Example: npm run bench -- --quick --json --scenario json-2k-32conn
@@ -40,6 +43,7 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
       quick: { type: 'boolean', default: false },
       save: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
+      figures: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       scenario: { type: 'string', multiple: true },
       contender: { type: 'string', multiple: true },
@@ -56,8 +60,13 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
     quick: values.quick,
     save: values.save,
     profile: values.profile,
+    figures: values.figures,
     scenarios: scenarios.filter(({ name }) => wanted.includes(name)),
-    contenders: choose('--contender', values.contender ?? (values.profile ? ['hoc'] : undefined), contenderNames),
+    contenders: choose(
+      '--contender',
+      values.contender ?? (values.profile || values.figures ? ['hoc'] : undefined),
+      contenderNames,
+    ),
     rounds: wholeNumber('--rounds', values.rounds),
     seconds: wholeNumber('--seconds', values.seconds),
     seed: wholeNumber('--seed', values.seed) ?? 1,

@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import type { ContenderName } from './contenders/contender.ts';
 import type { CpuUs } from './contenders/hoc.ts';
 import { hocSettings } from './contenders/hoc-configuration.ts';
+import type { PartFigures } from './figures.ts';
 import { median, round } from './median.ts';
 import type { Pace, Rounds } from './rounds.ts';
 import type { Scenario } from './scenarios.ts';
@@ -37,6 +38,8 @@ export interface BenchReport {
   /** Contenders that could not take part, and why. */
   absent: Partial<Record<ContenderName, string>>;
   scenarios: Record<string, ScenarioReport>;
+  /** Only with `--figures`. */
+  parts?: PartFigures;
 }
 
 /** The head of a report: where and with what it was made. */

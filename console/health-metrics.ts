@@ -4,7 +4,7 @@ import type { MetricsPort } from './operations/ports.ts';
 
 type HealthMetrics = Pick<
   MetricsPort,
-  'countersSeen' | 'rebuildEnded' | 'rebuildsWait' | 'spoolsSeen' | 'sequencesSeen' | 'redisSeen'
+  'countersInvalid' | 'countersSeen' | 'rebuildEnded' | 'rebuildsWait' | 'spoolsSeen' | 'sequencesSeen' | 'redisSeen'
 >;
 
 /** What control shows of every spool, from its last report. */
@@ -55,6 +55,11 @@ export function createHealthMetrics(registers: Registry[]): HealthMetrics {
     labelNames: ['tenant'],
     registers,
   });
+  const invalid = new Gauge({
+    name: 'hoc_counters_invalid',
+    help: 'Tenants whose limit counters are invalid',
+    registers,
+  });
   const rebuilds = new Counter({
     name: 'hoc_counter_rebuilds_total',
     help: 'Rebuilds of limit counters that ended, and tries that failed',
@@ -71,6 +76,7 @@ export function createHealthMetrics(registers: Registry[]): HealthMetrics {
   const persists = new Gauge({ name: 'hoc_redis_persists', help: '1 where Redis keeps its data on a disk', registers });
   const spools = spoolGauges.map(({ name, help, read }) => ({ gauge: ofProxy(name, help), read }));
   return {
+    countersInvalid: (tenants) => invalid.set(tenants),
     countersSeen(tenants) {
       valid.reset();
       for (const one of tenants) valid.set({ tenant: one.tenant }, one.valid ? 1 : 0);

@@ -29,11 +29,6 @@ export function createMetrics(): ControlMetrics {
     buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30],
     registers,
   });
-  const invalid = new Gauge({
-    name: 'hoc_counters_invalid',
-    help: 'Tenants whose limit counters Redis has lost',
-    registers,
-  });
   let rollupsFreshMs = Date.now();
   new Gauge({
     name: 'hoc_rollup_age_seconds',
@@ -54,7 +49,6 @@ export function createMetrics(): ControlMetrics {
     auditAppended: (act, count) => audit.inc({ act }, count),
     manifestIssued: (sequence) => manifest.set(sequence),
     applied: (result, durationMs) => apply.observe({ result }, durationMs / 1_000),
-    countersInvalid: (tenants) => invalid.set(tenants),
     nodesEnrolled: (count) => nodes.set(count),
     rollupsFresh: (atMs) => {
       rollupsFreshMs = atMs;

@@ -13,6 +13,7 @@ import {
   createLiveWriter,
   createManifestChannel,
   createReservations,
+  type Reservations,
 } from '../storage/redis/index.ts';
 import { openSnapshotCache } from '../storage/snapshot-cache/index.ts';
 import { openSpool, type Spool } from '../storage/spool/index.ts';
@@ -26,7 +27,7 @@ import { createMarks, type Marks } from './pipeline/marks.ts';
 import { createOpenReservations } from './pipeline/open-reservations.ts';
 import type { ClockPort, Gate } from './pipeline/ports.ts';
 import { createRefresher } from './pipeline/refresher.ts';
-import { createSettler } from './pipeline/settle.ts';
+import { createSettler, type Settler } from './pipeline/settle.ts';
 import type { CompiledSnapshot } from './pipeline/snapshot.ts';
 import { createSnapshotFeed, type SnapshotFeed } from './pipeline/snapshot-feed.ts';
 import { type CountedRuns, countRuns } from './pipeline/uncounted-runs.ts';
@@ -56,14 +57,7 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
   const environment = readEnvironment(variables);
   const log = pino({ name: 'proxy' }, pino.destination(2));
   const proxyId = environment.optional('HOC_PROXY_ID') ?? 'proxy-1';
-  const data = environment.required('HOC_DATA');
-  const spool = await openSpool({
-    dir: join(data, 'spool'),
-    proxyId,
-    durability: environment.optional('HOC_DURABILITY') === 'disk' ? 'disk' : 'process',
-    maxBytes: environment.integer('HOC_SPOOL_MAX_BYTES', 8 * 1024 * megabyte),
-    whenFull: environment.optional('HOC_SPOOL_WHEN_FULL') === 'metadata' ? 'metadata' : 'refuse',
-  });
+  const spool = await openOwnSpool(environment, proxyId);
   const state: ProxyState = {
     ...{ open: true, running: 0, leasesLost: 0 },
     redisIsDown: () => false,
@@ -103,6 +97,17 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
     await lease.stop();
     await spool.close();
     await admin.close();
+  });
+}
+
+/** The spool of this proxy id, in a new epoch. Throws `conflict` where another process holds it. */
+function openOwnSpool(environment: Environment, proxyId: string): Promise<Spool> {
+  return openSpool({
+    dir: join(environment.required('HOC_DATA'), 'spool'),
+    proxyId,
+    durability: environment.optional('HOC_DURABILITY') === 'disk' ? 'disk' : 'process',
+    maxBytes: environment.integer('HOC_SPOOL_MAX_BYTES', 8 * 1024 * megabyte),
+    whenFull: environment.optional('HOC_SPOOL_WHEN_FULL') === 'metadata' ? 'metadata' : 'refuse',
   });
 }
 
@@ -191,22 +196,8 @@ function joinGate(input: {
   const { environment, spool, state } = input;
   const maxOpenRuns = environment.integer('HOC_MAX_OPEN_RUNS', 10_000);
   const { feed, telemetry, credentials } = input.snapshot;
-  const redis = connectRedis(environment.required('REDIS_URL'));
-  const reservations = createReservations(redis, {
-    callerId: `proxy:${input.proxyId}`,
-    timeoutMs: environment.integer('HOC_REDIS_TIMEOUT_MS', 75),
-    epochOf: (tenant) => feed.current()?.tenants.get(tenant)?.ids.counter_epoch ?? null,
-  });
-  state.redisIsDown = () => reservations.state().circuit === 'open';
+  const { reservations, runs, settler, close } = joinCounters(input);
   const upstream = createUpstreamClient();
-  const onFailure = (error: unknown) => telemetry.failed('settle', error);
-  const settler = createSettler({ reservations, spool, clock, onFailure });
-  const runs = countRuns({
-    open: createOpenReservations(),
-    reservations,
-    settle: settler.add,
-    onFailure: telemetry.failed,
-  });
   const gate: Gate = {
     clock,
     ids: { runId: uuidv7, salt: createSaltSource() },
@@ -231,10 +222,41 @@ function joinGate(input: {
   const stop = async () => {
     await runs.pay();
     await settler.drain();
-    await Promise.all([upstream.close(), reservations.close()]);
-    redis.disconnect();
+    await Promise.all([upstream.close(), close()]);
   };
   return { gate, runs, stop };
+}
+
+/** Joins what stands between runs and the limit counters in Redis. */
+function joinCounters(input: {
+  environment: Environment;
+  proxyId: string;
+  snapshot: OpenSnapshot;
+  spool: Spool;
+  state: ProxyState;
+}): { reservations: Reservations; runs: CountedRuns; settler: Settler; close: () => Promise<void> } {
+  const { environment, spool, state } = input;
+  const { feed, telemetry } = input.snapshot;
+  const redis = connectRedis(environment.required('REDIS_URL'));
+  const reservations = createReservations(redis, {
+    callerId: `proxy:${input.proxyId}`,
+    timeoutMs: environment.integer('HOC_REDIS_TIMEOUT_MS', 75),
+    epochOf: (tenant) => feed.current()?.tenants.get(tenant)?.ids.counter_epoch ?? null,
+  });
+  state.redisIsDown = () => reservations.state().circuit === 'open';
+  const onFailure = (error: unknown) => telemetry.failed('settle', error);
+  const settler = createSettler({ reservations, spool, clock, onFailure });
+  const runs = countRuns({
+    open: createOpenReservations(),
+    reservations,
+    settle: settler.add,
+    onFailure: telemetry.failed,
+  });
+  const close = async () => {
+    await reservations.close();
+    redis.disconnect();
+  };
+  return { reservations, runs, settler, close };
 }
 
 /** Answers new counter epochs from here on, also those that came into force before. */

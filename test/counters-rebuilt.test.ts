@@ -15,15 +15,15 @@ import {
   until,
 } from './installation.ts';
 
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 const secrets = { HOC_KEY_APP: randomBytes(24).toString('hex'), HOC_KEY_SPENT: randomBytes(24).toString('hex') };
 const actors = ['user-a', 'user-b', 'service:batch'];
 const day: CounterWindow = { align: 'calendar', unitMs: 86_400_000 };
 const hour: CounterWindow = { align: 'rolling', windowMs: 3_600_000 };
 const none: CounterWindow = { align: 'none' };
-/** From the loss to the first run again: a look a second, marks, shipping, one sum. */
-const patienceMs = 20_000;
+/** From the loss to the first run again takes about three seconds on an idle machine, and ten where control is killed. */
+const patienceMs = 60_000;
 
 let hoc: Installation;
 let redis: Redis;
@@ -138,7 +138,7 @@ async function quiet(): Promise<Record<string, string>> {
   return last;
 }
 
-async function spend(): Promise<void> {
+async function spend(t: Test): Promise<void> {
   const calls = actors.flatMap((actor) => [0, 1, 0, 1].map((proxy) => call({ actor, proxy, stream: proxy === 1 })));
   for (const answer of await Promise.all(calls)) {
     t.equal(answer.status, 200);
@@ -168,6 +168,7 @@ async function loseAndCall(t: Test, during: () => Promise<void>): Promise<number
     await delay(20);
   }
   await disturbed;
+  if (tookMs === 0) t.comment((await hoc.hoc('doctor')).stdout);
   t.ok(tookMs > 0, 'runs pass again');
   t.equal(seen.get('poor 200') ?? 0, 0, 'a budget that is spent lets nothing pass');
   t.ok((seen.get('free 503') ?? 0) > 0, 'limits refuse while their counters are rebuilt');
@@ -190,7 +191,7 @@ async function exhaust(): Promise<void> {
 t.test(
   'counters that Redis lost come back to exactly the recorded use, and nothing spent passes meanwhile',
   async (t) => {
-    await spend();
+    await spend(t);
     await exhaust();
     const before = await quiet();
     await readRecorded();
@@ -256,7 +257,14 @@ t.test('a proxy whose shipper cannot answer is named, and an operator can go on 
   try {
     await redis.flushall();
     const examine = async () => (await hoc.hoc('doctor')).stdout;
-    await until(async () => /counters: .*acme.*proxy-2: /.test(await examine()), 'the doctor to name the proxy');
+    let seen = '';
+    await until(async () => {
+      seen = await examine();
+      return /counters: .*acme.*proxy-2: /.test(seen);
+    }, 'the doctor to name the proxy').catch((error: unknown) => {
+      t.comment(seen);
+      throw error;
+    });
     const refused = await call({ actor: 'user-a' });
     t.equal(refused.status, 503);
     const accepted = await hoc.hoc('limits', 'accept-gap', '--proxy', 'proxy-2');

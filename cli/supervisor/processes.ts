@@ -32,7 +32,34 @@ export interface Processes {
 
 /** Our own processes with their environment: each gets the secrets it needs and no others. */
 export function describeProcesses(settings: ProcessSettings): Processes {
-  const { folder, addresses, urls, secrets, bootstrapToken, inherited } = settings;
+  const { folder, addresses, urls } = settings;
+  const { base, control, proxy, shipper } = describeEnvironments(settings);
+  const proxies = [addresses.proxy, ...addresses.moreProxies];
+  return {
+    migrate: nodeCommand('migrate', { ...base, ...urls }, true),
+    proxies: proxies.map((listen, index) => {
+      const own = { ...proxy, HOC_PROXY_ID: proxyId(index), HOC_PROXY_LISTEN: listenText(listen) };
+      const env = (last: Listening | null) => ({ ...own, ...adminListen(last) });
+      return nodeSpec({ name: 'proxy', nth: index, env, stopTimeoutMs: drainMs });
+    }),
+    control: (release) =>
+      nodeSpec({
+        name: 'control',
+        env: (last) => ({ ...control, ...adminListen(last) }),
+        stopTimeoutMs: 30_000,
+        release,
+      }),
+    shippers: (release) =>
+      Array.from({ length: Math.max(proxies.length, countSpools(folder)) }, (_, index) => {
+        const own = { ...shipper, HOC_PROXY_ID: proxyId(index) };
+        const env = (last: Listening | null) => ({ ...own, ...adminListen(last) });
+        return nodeSpec({ name: 'shipper', nth: index, env, stopTimeoutMs: 60_000, release });
+      }),
+  };
+}
+
+/** What the processes find in their environment; `base` is common to all. */
+function describeEnvironments({ folder, addresses, urls, secrets, bootstrapToken, inherited }: ProcessSettings) {
   const consoleUrl = localUrl(addresses.console);
   const base = { ...inherited, HOC_DATA: folder, HOC_CONTROL_URL: consoleUrl };
   const control = {
@@ -60,28 +87,7 @@ export function describeProcesses(settings: ProcessSettings): Processes {
     REDIS_URL: urls.REDIS_URL,
     HOC_NODE_TOKEN: secrets.nodeToken,
   };
-  const proxies = [addresses.proxy, ...addresses.moreProxies];
-  return {
-    migrate: nodeCommand('migrate', { ...base, ...urls }, true),
-    proxies: proxies.map((listen, index) => {
-      const own = { ...proxy, HOC_PROXY_ID: proxyId(index), HOC_PROXY_LISTEN: listenText(listen) };
-      const env = (last: Listening | null) => ({ ...own, ...adminListen(last) });
-      return nodeSpec({ name: 'proxy', nth: index, env, stopTimeoutMs: drainMs });
-    }),
-    control: (release) =>
-      nodeSpec({
-        name: 'control',
-        env: (last) => ({ ...control, ...adminListen(last) }),
-        stopTimeoutMs: 30_000,
-        release,
-      }),
-    shippers: (release) =>
-      Array.from({ length: Math.max(proxies.length, countSpools(folder)) }, (_, index) => {
-        const own = { ...shipper, HOC_PROXY_ID: proxyId(index) };
-        const env = (last: Listening | null) => ({ ...own, ...adminListen(last) });
-        return nodeSpec({ name: 'shipper', nth: index, env, stopTimeoutMs: 60_000, release });
-      }),
-  };
+  return { base, control, proxy, shipper };
 }
 
 /** The highest number of a proxy that has a spool here. */

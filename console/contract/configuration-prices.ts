@@ -19,6 +19,7 @@ const rates = Type.Object(
     output: rate,
     cachedInput: rate,
     cacheWrite: rate,
+    cacheWrite1h: rate,
     reasoning: rate,
     request: rate,
     inputAudio: rate,

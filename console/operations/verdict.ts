@@ -3,9 +3,20 @@ import type { DoctorFinding } from '../contract/api.ts';
 /** What one check came to. */
 export type Verdict = Omit<DoctorFinding, 'check'>;
 
-export const ok = (message: string): Verdict => ({ severity: 'ok', message });
-export const error = (message: string): Verdict => ({ severity: 'error', message });
-export const warning = (message: string): Verdict => ({ severity: 'warning', message });
+/** Nothing is wrong. */
+export function ok(message: string): Verdict {
+  return { severity: 'ok', message };
+}
+
+/** Something is wrong now. */
+export function error(message: string): Verdict {
+  return { severity: 'error', message };
+}
+
+/** Something can go wrong. */
+export function warning(message: string): Verdict {
+  return { severity: 'warning', message };
+}
 
 const shown = 10;
 

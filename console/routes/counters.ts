@@ -5,6 +5,8 @@ import { listOpenRebuilds, takeMarks, takeSpoolReport } from '../operations/coun
 
 const strict = { additionalProperties: false } as const;
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+/** What is only shown, never counted with. */
+const measure = Type.Number();
 const name = Type.String({ minLength: 1, maxLength: 200 });
 const epoch = Type.String({ minLength: 1, maxLength: 100 });
 const tenant = Type.String({ minLength: 1, maxLength: 63 });
@@ -13,18 +15,18 @@ const spoolBody = Type.Object(
   {
     proxy_id: name,
     proxy_epoch: count,
-    at_ms: count,
+    at_ms: measure,
     running: Type.Boolean(),
-    backlog_bytes: count,
-    oldest_at_ms: Type.Union([count, Type.Null()]),
-    open_runs: count,
-    unsettled_runs: count,
-    damaged_frames: count,
-    torn_tails: count,
-    missing_segments: count,
-    refused_rows: count,
-    quarantined_bytes: count,
-    lost_leases: count,
+    backlog_bytes: measure,
+    oldest_at_ms: Type.Union([measure, Type.Null()]),
+    open_runs: measure,
+    unsettled_runs: measure,
+    damaged_frames: measure,
+    torn_tails: measure,
+    missing_segments: measure,
+    refused_rows: measure,
+    quarantined_bytes: measure,
+    lost_leases: measure,
     marks: Type.Array(Type.Object({ tenant, counter_epoch: epoch }, strict), { maxItems: 100_000 }),
   },
   // A shipper of a later version may say more.

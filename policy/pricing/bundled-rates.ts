@@ -11,6 +11,7 @@ type Rate = SourcePrice[string];
 const optional = [
   ['reasoning', 'output_reasoning_mtok', 1],
   ['request', 'requests_kcount', thousandsPerMillion],
+  ['cache_write_1h', 'cache_write_1h_mtok', 1],
   ['input_audio', 'input_audio_mtok', 1],
   ['cached_audio', 'cache_audio_read_mtok', 1],
   ['output_audio', 'output_audio_mtok', 1],
@@ -22,8 +23,8 @@ const optional = [
 /**
  * The tiers of one price of genai-prices, its floats rounded once, to nano-USD per million.
  *
- * Kept: text tokens in and out, cached, cache-write (of 5 minutes), reasoning, audio, images, request fee. Not kept, since a
- * run's usage does not tell them apart: video and citation tokens, one-hour cache writes, searches, hours, pages. A model
+ * Kept: text tokens in and out, cached, cache-write (of 5 minutes and of an hour), reasoning, audio, images, request fee. Not
+ * kept, since a run's usage does not tell them apart: video and citation tokens, searches, hours, pages. A model
  * without a price for tokens keeps nulls, so that it counts as unpriced; the package would call it free.
  */
 export function translateRates(price: SourcePrice, isFree: boolean): readonly PriceTier[] {

@@ -23,7 +23,8 @@ export function computeCost(price: ModelPrice, usage: Usage): bigint | null {
     chargeParts(input.fresh, rates.input, [
       { tokens: input.audio, rate: rates.input_audio },
       { tokens: input.image, rate: rates.input_image },
-      { tokens: input.written, rate: rates.cache_write },
+      { tokens: input.written - input.writtenLong, rate: rates.cache_write },
+      { tokens: input.writtenLong, rate: rates.cache_write_1h ?? rates.cache_write },
     ]),
     chargeParts(input.cached, rates.cached_input ?? rates.input, [
       { tokens: input.cachedAudio, rate: rates.cached_audio ?? rates.input_audio },
@@ -42,6 +43,8 @@ export interface CostBounds {
   answers?: number;
   /** Whether the input can hold audio or images; taken for true where it is absent. */
   inputMedia?: boolean;
+  /** Whether the request can write to a cache that is kept for an hour; taken for true where it is absent. */
+  longCache?: boolean;
 }
 
 /**
@@ -50,7 +53,7 @@ export interface CostBounds {
  * The output bound is the smaller of the request's and the model's cap (without either the model's context, else 131,072:
  * a priced model is never unbounded) times the answers asked for (`n`, 1 unless given). Never below `computeCost` of any
  * usage within these bounds: every token counts at the dearest of its classes, and every tier within reach is tried, for a
- * larger input may be cheaper. An input that holds no audio and no images is not bounded at their price. Null where the
+ * larger input may be cheaper. An input that holds no audio and no images, or is not kept for an hour, is not bounded at their price. Null where the
  * price does not say.
  */
 export function computeWorstCase(
@@ -64,7 +67,7 @@ export function computeWorstCase(
     if (i > 0 && inputTokens <= tier.above_input_tokens) break;
     const end = price.tiers[i + 1]?.above_input_tokens ?? inputTokens;
     const tokens = { inputTokens: Math.min(inputTokens, end), outputTokens };
-    const most = mostInTier(tier.rates, tokens, bounds.inputMedia ?? true);
+    const most = mostInTier(tier.rates, tokens, bounds);
     if (most === null) return { nanoUsd: null, outputTokens };
     if (worst === null || most > worst) worst = most;
   }
@@ -80,12 +83,13 @@ function boundOutput(price: ModelPrice, requested: number | null): number {
 function mostInTier(
   rates: PriceRates,
   { inputTokens, outputTokens }: { inputTokens: number; outputTokens: number },
-  inputMedia: boolean,
+  { inputMedia = true, longCache = true }: CostBounds,
 ): bigint | null {
   if (rates.input === null && rates.output === null) return null;
   const heard = inputMedia ? [rates.input_audio, rates.cached_audio, rates.input_image, rates.cached_image] : [];
+  const kept = longCache ? rates.cache_write_1h : null;
   const inputRate =
-    rates.input === null ? null : dearest([rates.input, rates.cached_input, rates.cache_write, ...heard]);
+    rates.input === null ? null : dearest([rates.input, rates.cached_input, rates.cache_write, kept, ...heard]);
   const outputRate =
     rates.output === null ? null : dearest([rates.output, rates.reasoning, rates.output_audio, rates.output_image]);
   return roundUp([charge(inputTokens, inputRate), charge(outputTokens, outputRate), charge(1, rates.request ?? '0')]);
@@ -108,14 +112,24 @@ function ratesFor(price: ModelPrice, inputTokens: number): PriceRates | null {
  */
 function splitInput(usage: Usage) {
   const cached = count(usage.cached_input_tokens);
-  const written = count(usage.cache_write_tokens);
+  const writtenLong = count(usage.cache_write_1h_tokens);
+  const written = Math.max(count(usage.cache_write_tokens), writtenLong);
   const audio = count(usage.input_audio_tokens);
   const image = count(usage.input_image_tokens);
   const fresh = Math.max(count(usage.input_tokens), cached + written, audio + image) - cached;
   const cachedAudio = Math.min(Math.max(count(usage.cached_audio_tokens), audio - fresh), cached);
   const freshAudio = Math.min(Math.max(audio - cachedAudio, 0), fresh);
   const cachedImage = Math.min(Math.max(image - (fresh - freshAudio), 0), cached - cachedAudio);
-  return { fresh, cached, written, audio: freshAudio, image: image - cachedImage, cachedAudio, cachedImage };
+  return {
+    fresh,
+    cached,
+    written,
+    writtenLong,
+    audio: freshAudio,
+    image: image - cachedImage,
+    cachedAudio,
+    cachedImage,
+  };
 }
 
 function chargeOutput(rates: PriceRates, usage: Usage): bigint | null {

@@ -131,6 +131,7 @@ function usageWithin(inputTokens: number, outputTokens: number, parts: readonly 
     output_tokens: output,
     cached_input_tokens: cached,
     cache_write_tokens: part(input - cached, 6),
+    cache_write_1h_tokens: part(part(input - cached, 6), 9),
     reasoning_tokens: reasoning,
     input_audio_tokens: audio,
     cached_audio_tokens: part(Math.min(cached, audio), 7),
@@ -156,6 +157,18 @@ t.test('the worst case is never below the cost of any usage within its bounds, o
   );
   t.ok(compared > 3_000, `${compared} comparisons`);
 });
+
+t.test(
+  'a cache write that is kept for an hour has its own price, and bounds a request only where it can ask for one',
+  async (t) => {
+    const price = modelOf(rates('100000000', '400000000', { cache_write: '125000000', cache_write_1h: '200000000' }));
+    const used = { input_tokens: 100, output_tokens: 0, cache_write_tokens: 80, cache_write_1h_tokens: 30 };
+    t.equal(computeCost(price, { ...noUsage, ...used }), 20n * 100n + 50n * 125n + 30n * 200n);
+    const bounds = { inputTokens: 1_000_000, outputTokens: 0 };
+    t.equal(computeWorstCase(price, bounds).nanoUsd, 200_000_000n);
+    t.equal(computeWorstCase(price, { ...bounds, longCache: false }).nanoUsd, 125_000_000n);
+  },
+);
 
 t.test('an input of text alone is bounded without the prices of speech and images, and the bound holds', async (t) => {
   const price = modelOf(rates('100000000', '400000000', { input_audio: '700000000', cached_image: '800000000' }));

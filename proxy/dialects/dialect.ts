@@ -23,6 +23,8 @@ export interface RequestFacts {
   inputBoundTokens: number;
   /** Whether the input holds audio or images, or may: where its facts do not bound it. */
   inputMedia: boolean;
+  /** Whether the request may write to a prompt cache that is kept for an hour, which costs more: it names a `ttl`. */
+  longCache: boolean;
   /** ceil(body bytes outside base64 media / 4): for screens and per-run caps, always marked an estimate. */
   estimatedInputTokens: number;
   /**

@@ -63,8 +63,8 @@ export function openFindings(): MediaFindings {
  * prompt that a provider writes by itself where tools or an output schema are asked for. The allowances are no promise:
  * they cover every exchange of the recorded corpus, and what a provider counts above them is an overrun.
  */
-export function boundInput(bodyBytes: number, findings: MediaFindings, asked: AskedExtras) {
-  const textBytes = Math.max(0, bodyBytes - findings.mediaCharacters);
+export function boundInput(body: Uint8Array, findings: MediaFindings, asked: AskedExtras) {
+  const textBytes = Math.max(0, body.length - findings.mediaCharacters);
   const media = findings.mediaParts * tokensPerMedia + Math.ceil(findings.mediaCharacters / charactersPerMediaToken);
   const forTools = asked.tools * tokensPerTool + asked.vendorTools * tokensPerVendorTool;
   const hidden = asked.tools > 0 || asked.schema ? hiddenPromptTokens + forTools : 0;
@@ -72,6 +72,7 @@ export function boundInput(bodyBytes: number, findings: MediaFindings, asked: As
     inputBoundTokens: textBytes === 0 ? 0 : textBytes + media + hidden,
     estimatedInputTokens: Math.ceil(textBytes / 4),
     inputMedia: findings.mediaParts > 0 || findings.unbounded !== null,
+    longCache: Buffer.from(body.buffer, body.byteOffset, body.length).includes('"ttl"'),
     unbounded: findings.unbounded,
   };
 }

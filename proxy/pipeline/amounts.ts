@@ -28,7 +28,10 @@ export function computeAmounts(quote: PriceQuote, facts: RequestFacts, outputTok
     costNanoUsd: boundCost(quote, facts, { inputTokens: quote.inputTokens, outputTokens }),
     unpriced: quote.unboundedReason === 'unpriced',
     unbounded: facts.unbounded !== null,
-    estimated: estimateAmounts(quote, facts),
+    // Only caps ask for it, and few runs are under any.
+    get estimated() {
+      return estimateAmounts(quote, facts);
+    },
   };
 }
 
@@ -46,6 +49,7 @@ export function boundCost(
     outputTokens,
     answers: facts.choices,
     inputMedia: facts.inputMedia,
+    longCache: facts.longCache,
   }).nanoUsd;
 }
 

@@ -106,11 +106,11 @@ function estimate({ read, quote, ending, reported, moneyReservedNanoUsd }: Uncle
 /**
  * Output tokens that cannot be exceeded, by what was seen of the answer; null where nothing bounds them.
  *
- * All of the cap counts where output can be hidden, where no answer came, and where one that is whole broke off: its
- * provider had made it before it sent the first byte.
+ * All of the cap counts where output can be hidden, where no answer came, where one that is whole broke off (its provider
+ * had made it before it sent the first byte), and where the provider claims more than can be.
  */
 function boundSeen(quote: PriceQuote, { facts, streamed }: Ending): number | null {
-  const unseen = facts === null || quote.hidesOutput || (!streamed && facts.failed);
+  const unseen = facts === null || quote.hidesOutput || (!streamed && facts.failed) || !isPlausible(facts.usage);
   if (unseen) return quote.outputTokens;
   const seen = seenTokens(facts);
   if (quote.outputTokens === null) return seen;

@@ -74,15 +74,13 @@ function append(
   { gate }: Run,
   { payload, record, open }: { payload: Frame[]; record: FinishRecord; open: OpenValues },
 ): FinishRecord {
-  const seq = gate.spool.nextSeq();
-  const sequenced = { ...record, proxy_seq: seq };
   gate.spool.append(...payload, {
     kind: 'record',
-    seq,
-    head: Buffer.from(canonicalJson(sequenced)),
+    seq: record.proxy_seq,
+    head: Buffer.from(canonicalJson(record)),
     tail: Buffer.from(JSON.stringify(open)),
   });
-  return sequenced;
+  return record;
 }
 
 function buildRecord(run: Run, ending: Ending, sums: Sums): FinishRecord {
@@ -90,13 +88,13 @@ function buildRecord(run: Run, ending: Ending, sums: Sums): FinishRecord {
   const { identified, read } = run;
   const who = identified ?? run.suspect;
   const endedAtMs = Math.max(clock.nowMs(), run.startedAtMs);
-  const proximity = proximityOf(run, ending.refusal?.code === 'limit_exceeded', progressOf(run, sums.bill));
+  const proximity = proximityOf(run, ending.refusal?.code === 'limit_exceeded', () => progressOf(run, sums.bill));
   return {
     v: 1,
     kind: 'finish',
     proxy_id: spool.proxyId,
     proxy_epoch: spool.epoch,
-    proxy_seq: 0,
+    proxy_seq: spool.nextSeq(),
     tenant: who?.tenant.tenant ?? '',
     at_ms: endedAtMs,
     run_id: run.id,

@@ -259,10 +259,11 @@ class Relay {
     if (this.#linger !== null) clearTimeout(this.#linger);
     this.#watch?.stop();
     this.#meter.stop();
-    const { refusal = null } = end;
+    const { status, facts, refusal = null } = end;
     try {
       finish(this.#run, {
-        ...end,
+        status,
+        facts,
         refusal,
         sent: this.#exchange?.sent ?? false,
         head: this.#head,

@@ -25,6 +25,12 @@ export class Inflow {
 
   /** Takes a chunk, in pieces of at most `pieceBytes`. */
   push(chunk: Buffer, pieceBytes: number): void {
+    if (!this.#busy && this.#waiting.length === 0 && chunk.length <= pieceBytes) {
+      this.#takeOne(chunk);
+      // Taking it may have let more come.
+      if (this.#waiting.length > 0 || this.#afterwards !== null) this.#run();
+      return;
+    }
     for (let at = 0; at < chunk.length || at === 0; at += pieceBytes) {
       const piece = chunk.length <= pieceBytes ? chunk : chunk.subarray(at, at + pieceBytes);
       this.#waiting.push(piece);
@@ -44,18 +50,22 @@ export class Inflow {
       const piece = this.#waiting.shift();
       if (piece === undefined) break;
       this.#waitingBytes -= piece.length;
-      this.#busy = true;
-      let isLate = false;
-      this.#take(piece, () => {
-        this.#busy = false;
-        if (isLate) this.#run();
-      });
-      isLate = true;
+      this.#takeOne(piece);
     }
     if (this.#busy) return;
     const act = this.#afterwards;
     this.#afterwards = null;
     act?.();
+  }
+
+  #takeOne(piece: Buffer): void {
+    this.#busy = true;
+    let isLate = false;
+    this.#take(piece, () => {
+      this.#busy = false;
+      if (isLate) this.#run();
+    });
+    isLate = true;
   }
 }
 

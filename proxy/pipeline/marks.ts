@@ -18,6 +18,14 @@ export interface Marks {
   tell(): Promise<void>;
 }
 
+interface MarksInput {
+  runs: Pick<CountedRuns, 'quiet' | 'take'>;
+  spool: Pick<SpoolPort, 'proxyId' | 'epoch' | 'nextSeq' | 'append'>;
+  control: MarksPort;
+  clock: ClockPort;
+  onFailure: (what: string, error: unknown) => void;
+}
+
 /**
  * Answers new counter epochs: control takes one where Redis has lost a tenant's counters, and rebuilds them from the
  * records before each proxy's mark and from what each says was open at it.
@@ -28,84 +36,88 @@ export interface Marks {
  *
  * A proxy that starts cannot know whether it missed an epoch: it asks control once which rebuilds are open.
  */
-export function createMarks(input: {
-  runs: Pick<CountedRuns, 'quiet' | 'take'>;
-  spool: Pick<SpoolPort, 'proxyId' | 'epoch' | 'nextSeq' | 'append'>;
-  control: MarksPort;
-  clock: ClockPort;
-  onFailure: (what: string, error: unknown) => void;
-}): Marks {
-  const epochs = new Map<string, string>();
-  /** Tenants to be marked, with the epoch that they are to be marked for. */
-  const wanted = new Map<string, string>();
-  /** The epoch that this process last marked a tenant for: a second mark would move the cut. */
-  const marked = new Map<string, string>();
-  const untold = new Map<string, MarkReport>();
-  let hasAsked = false;
-  let failing = false;
-  let telling = false;
-  let again = false;
+export function createMarks(input: MarksInput): Marks {
+  const marker = new Marker(input);
+  return { follow: (snapshot) => marker.follow(snapshot), tell: () => marker.tell() };
+}
 
-  async function markOne(tenant: string, counterEpoch: string): Promise<void> {
-    await input.runs.quiet(tenant);
-    if (wanted.get(tenant) !== counterEpoch) return;
-    const { proxyId, epoch: proxyEpoch } = input.spool;
-    const lastSeq = input.spool.nextSeq() - 1;
-    input.spool.append(
-      makeFrame({ v: 1, kind: 'mark', tenant, counter_epoch: counterEpoch, at_ms: input.clock.nowMs() }),
-    );
-    wanted.delete(tenant);
-    marked.set(tenant, counterEpoch);
-    untold.set(tenant, { proxyId, proxyEpoch, tenant, counterEpoch, lastSeq, open: input.runs.take(tenant) });
+class Marker implements Marks {
+  readonly #input: MarksInput;
+  /** What is in force here, by tenant. */
+  readonly #epochs = new Map<string, string>();
+  /** Tenants to be marked, with the epoch that they are to be marked for. */
+  readonly #wanted = new Map<string, string>();
+  /** The epoch that this process last marked a tenant for: a second mark would move the cut. */
+  readonly #marked = new Map<string, string>();
+  readonly #untold = new Map<string, MarkReport>();
+  #hasAsked = false;
+  #failing = false;
+  #telling = false;
+  #again = false;
+
+  constructor(input: MarksInput) {
+    this.#input = input;
+  }
+
+  follow(snapshot: CompiledSnapshot): void {
+    for (const { ids } of snapshot.tenants.values()) {
+      if (ids.counter_epoch === undefined) continue;
+      const before = this.#epochs.get(ids.tenant);
+      this.#epochs.set(ids.tenant, ids.counter_epoch);
+      if (before !== undefined && before !== ids.counter_epoch) this.#wanted.set(ids.tenant, ids.counter_epoch);
+    }
+  }
+
+  async tell(): Promise<void> {
+    this.#again = this.#telling;
+    if (this.#telling) return;
+    this.#telling = true;
+    try {
+      do {
+        this.#again = false;
+        await this.#tellOnce();
+      } while (this.#again);
+      this.#failing = false;
+    } catch (error) {
+      // It is tried twice a second: only the first failure in a row is news.
+      if (!this.#failing) this.#input.onFailure('marks', error);
+      this.#failing = true;
+    } finally {
+      this.#telling = false;
+    }
+  }
+
+  async #tellOnce(): Promise<void> {
+    if (!this.#hasAsked) await this.#ask();
+    for (const [tenant, counterEpoch] of this.#wanted) await this.#mark(tenant, counterEpoch);
+    const reports = [...this.#untold.values()];
+    if (reports.length === 0) return;
+    await this.#input.control.postMarks(reports);
+    for (const report of reports) if (this.#untold.get(report.tenant) === report) this.#untold.delete(report.tenant);
   }
 
   /** Asks again while a rebuild is for an epoch that has not reached this proxy. */
-  async function ask(): Promise<void> {
-    const rebuilds = await input.control.openRebuilds();
-    for (const { tenant, counterEpoch } of rebuilds) {
-      const isHere = epochs.get(tenant) === counterEpoch;
-      if (isHere && marked.get(tenant) !== counterEpoch) wanted.set(tenant, counterEpoch);
-    }
-    hasAsked = rebuilds.every(({ tenant, counterEpoch }) => epochs.get(tenant) === counterEpoch);
+  async #ask(): Promise<void> {
+    const rebuilds = await this.#input.control.openRebuilds();
+    const isHere = rebuilds.map(({ tenant, counterEpoch }) => this.#epochs.get(tenant) === counterEpoch);
+    rebuilds.forEach(({ tenant, counterEpoch }, at) => {
+      if (isHere[at] && this.#marked.get(tenant) !== counterEpoch) this.#wanted.set(tenant, counterEpoch);
+    });
+    this.#hasAsked = isHere.every(Boolean);
   }
 
-  async function tellOnce(): Promise<void> {
-    if (!hasAsked) await ask();
-    for (const [tenant, counterEpoch] of wanted) await markOne(tenant, counterEpoch);
-    const reports = [...untold.values()];
-    if (reports.length === 0) return;
-    await input.control.postMarks(reports);
-    for (const report of reports) if (untold.get(report.tenant) === report) untold.delete(report.tenant);
+  async #mark(tenant: string, counterEpoch: string): Promise<void> {
+    const { runs, spool, clock } = this.#input;
+    await runs.quiet(tenant);
+    if (this.#wanted.get(tenant) !== counterEpoch) return;
+    // From here to the report nothing may come in between: it says what stands before the frame, and what is open at it.
+    const { proxyId, epoch: proxyEpoch } = spool;
+    const lastSeq = spool.nextSeq() - 1;
+    spool.append(makeFrame({ v: 1, kind: 'mark', tenant, counter_epoch: counterEpoch, at_ms: clock.nowMs() }));
+    this.#wanted.delete(tenant);
+    this.#marked.set(tenant, counterEpoch);
+    this.#untold.set(tenant, { proxyId, proxyEpoch, tenant, counterEpoch, lastSeq, open: runs.take(tenant) });
   }
-
-  return {
-    follow(snapshot) {
-      for (const { ids } of snapshot.tenants.values()) {
-        if (ids.counter_epoch === undefined) continue;
-        const before = epochs.get(ids.tenant);
-        epochs.set(ids.tenant, ids.counter_epoch);
-        if (before !== undefined && before !== ids.counter_epoch) wanted.set(ids.tenant, ids.counter_epoch);
-      }
-    },
-    async tell() {
-      again = telling;
-      if (telling) return;
-      telling = true;
-      try {
-        do {
-          again = false;
-          await tellOnce();
-        } while (again);
-        failing = false;
-      } catch (error) {
-        // It is tried twice a second: only the first failure in a row is news.
-        if (!failing) input.onFailure('marks', error);
-        failing = true;
-      } finally {
-        telling = false;
-      }
-    },
-  };
 }
 
 function makeFrame(head: MarkHead): Frame {

@@ -102,3 +102,17 @@ t.test('pieces are taken one after the other, also where one is late, and the en
   late[0]?.();
   t.same(taken, ['ab', 'cd', 'ef', 'gh', 'end']);
 });
+
+t.test('a piece that lets more come while it is taken is followed by it, and by the end', async (t) => {
+  const taken: string[] = [];
+  const inflow: Inflow = new Inflow((piece, done) => {
+    taken.push(piece.toString());
+    if (piece.toString() === 'first') {
+      inflow.push(Buffer.from('second'), Number.POSITIVE_INFINITY);
+      inflow.whenThrough(() => taken.push('end'));
+    }
+    done();
+  });
+  inflow.push(Buffer.from('first'), Number.POSITIVE_INFINITY);
+  t.same(taken, ['first', 'second', 'end']);
+});

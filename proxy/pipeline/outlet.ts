@@ -123,6 +123,11 @@ export class Outlet {
   }
 
   #passEvents(bytes: Buffer, boundary: number): void {
+    if (boundary === bytes.length && this.#openBytes === 0) {
+      this.#insideEvent = false;
+      this.#write(bytes);
+      return;
+    }
     if (boundary > 0) {
       this.#flushOpen();
       this.#write(bytes.subarray(0, boundary));

@@ -38,6 +38,7 @@ export function computeQuote(atMs: number, identified: Identified, request: Read
     outputTokens: facts.maxOutputTokens === null ? null : Math.ceil(facts.maxOutputTokens / facts.choices),
     answers: facts.choices,
     inputMedia: facts.inputMedia,
+    longCache: facts.longCache,
   });
   const unbounded = facts.unbounded !== null || worst.nanoUsd === null;
   return {

@@ -1,5 +1,4 @@
 import { computeProximity, planReservation, type RunProgress } from '../../policy/limits/index.ts';
-import type { Reading } from '../../storage/schema/reservation.ts';
 import type { Proximity } from '../../storage/schema/run.ts';
 import { computeAmounts, firstOutputTokens } from './amounts.ts';
 import { actorName } from './identify.ts';
@@ -59,8 +58,14 @@ async function reserveAll(run: Run, permit: Permit): Promise<Reserved | Refusal>
   return run.reserved;
 }
 
+const emptyPlan: Reserved['plan'] = {
+  ...{ items: [], limits: [], caps: [], skipped: [] },
+  ...{ refusal: null, moneyReservedNanoUsd: null, redisDown: 'allow' },
+};
+
 function planLimits(run: Run, { identified, request, quote }: Permit): Reserved['plan'] {
   const { key, tenant } = identified;
+  if (tenant.limits.length === 0) return emptyPlan;
   const facts = {
     subTenant: key.sub_tenant,
     subTenantPath: tenant.subTenantPaths.get(key.sub_tenant ?? '') ?? [],
@@ -77,9 +82,10 @@ function planLimits(run: Run, { identified, request, quote }: Permit): Reserved[
 }
 
 /** How near the run came to any of its limits and caps. `breach` where one of them refused or cut it. */
-export function proximityOf(run: Run, refused: boolean, progress: RunProgress): Proximity {
+export function proximityOf(run: Run, refused: boolean, readProgress: () => RunProgress): Proximity {
   const reserved = run.reserved;
-  if (reserved === null) return refused ? 'breach' : 'ok';
-  const readings: readonly Reading[] = refused ? [] : reserved.readings;
-  return computeProximity(reserved.plan, readings, { refused, progress: run.sealed === null ? null : progress });
+  if (refused) return 'breach';
+  if (reserved === null) return 'ok';
+  const progress = run.sealed === null || reserved.plan.caps.length === 0 ? null : readProgress();
+  return computeProximity(reserved.plan, reserved.readings, { progress });
 }

@@ -28,7 +28,11 @@ export async function raiseReservation(
   const { reserved } = run;
   if (reply.kind !== 'granted' || reserved === null || run.settled) return reply;
   run.reserved = { ...reserved, items, readings: joinReadings(reserved.readings, reply.readings), held: true };
-  gate.openReservations.put(tenant, { runId: run.id, atMs: run.startedAtMs, expiresInMs, items });
+  const sinceStartMs = gate.clock.nowMs() - run.startedAtMs;
+  gate.openReservations.put(tenant, {
+    ...{ runId: run.id, items, atMs: run.startedAtMs },
+    expiresInMs: sinceStartMs + expiresInMs,
+  });
   return reply;
 }
 

@@ -21,6 +21,8 @@ interface Uncounted {
   reservation: OpenReservation;
 }
 
+type OwedRun = Uncounted & { items: SettleRequest['items'] };
+
 export interface CountedRuns {
   /** The driver's call, noted on the way. */
   reserve(request: ReserveRequest): Promise<ReserveReply>;
@@ -39,94 +41,115 @@ export interface CountedRuns {
   pay(): Promise<void>;
 }
 
+interface CountedInput {
+  open: OpenReservations;
+  reservations: Pick<ReservationPort, 'reserve'>;
+  settle: AddSettlement;
+  onFailure: (what: string, error: unknown) => void;
+}
+
 /**
  * Keeps account of the runs that Redis does not know: those that were admitted while the counters were away.
  *
  * Such a run owes the counters: once Redis answers again it is reserved above any ceiling and settled, so that what was
  * let through without them counts like everything else. A run is told apart by whether a `reserve` of it was granted.
  */
-export function countRuns(input: {
-  open: OpenReservations;
-  reservations: Pick<ReservationPort, 'reserve'>;
-  settle: AddSettlement;
-  onFailure: (what: string, error: unknown) => void;
-}): CountedRuns {
-  const granted = new Set<string>();
-  const uncounted = new Map<string, Uncounted>();
-  const owed = new Map<string, Uncounted & { items: SettleRequest['items'] }>();
-  const calls = createCallCount();
-  let paying = false;
+export function countRuns(input: CountedInput): CountedRuns {
+  const account = new Account(input);
+  return {
+    reserve: (request) => account.reserve(request),
+    open: {
+      put: (tenant, reservation) => account.put(tenant, reservation),
+      drop: (runId) => account.drop(runId),
+      list: (tenant) => input.open.list(tenant),
+    },
+    settle: (tenant, runId, items) => account.settle(tenant, runId, items),
+    quiet: (tenant) => account.quiet(tenant),
+    take: (tenant) => account.take(tenant),
+    pay: () => account.pay(),
+  };
+}
 
-  async function reserve(request: ReserveRequest): Promise<ReserveReply> {
-    const reply = await input.reservations.reserve(request);
+class Account {
+  readonly #input: CountedInput;
+  readonly #granted = new Set<string>();
+  readonly #uncounted = new Map<string, Uncounted>();
+  readonly #owed = new Map<string, OwedRun>();
+  readonly #calls = createCallCount();
+  #paying = false;
+
+  constructor(input: CountedInput) {
+    this.#input = input;
+  }
+
+  reserve(request: ReserveRequest): Promise<ReserveReply> {
+    return this.#calls.watch(request.tenant, this.#reserve(request));
+  }
+
+  async #reserve(request: ReserveRequest): Promise<ReserveReply> {
+    const reply = await this.#input.reservations.reserve(request);
     if (reply.kind !== 'granted' || request.items.length === 0) return reply;
-    granted.add(request.runId);
-    uncounted.delete(request.runId);
+    this.#granted.add(request.runId);
+    this.#uncounted.delete(request.runId);
     return reply;
   }
 
-  function owe(runId: string, run: Uncounted, items: SettleRequest['items']): void {
-    owed.set(runId, { ...run, items });
-    const [oldest] = owed.keys();
-    if (owed.size <= mostOwed || oldest === undefined) return;
-    owed.delete(oldest);
-    input.onFailure('owed_run_dropped', new Error('too many ended runs wait for Redis'));
+  put(tenant: string, reservation: OpenReservation): void {
+    this.#input.open.put(tenant, reservation);
+    const { runId } = reservation;
+    if (!this.#granted.has(runId)) this.#uncounted.set(runId, { tenant, reservation });
   }
 
-  async function payOne([runId, { tenant, reservation, items }]: [
-    string,
-    Uncounted & { items: SettleRequest['items'] },
-  ]) {
-    const request: ReserveRequest = {
-      tenant,
-      runId,
-      expiresInMs: reservation.expiresInMs,
-      items: reservation.items.flatMap(enterItem),
-    };
-    const reply = await calls.watch(tenant, input.reservations.reserve(request));
+  drop(runId: string): void {
+    this.#input.open.drop(runId);
+    this.#granted.delete(runId);
+    // The settlement of the run may be added within this very tick.
+    setImmediate(() => this.#uncounted.delete(runId));
+  }
+
+  settle(tenant: string, runId: string, items: SettleRequest['items']): void {
+    const run = this.#uncounted.get(runId);
+    this.#uncounted.delete(runId);
+    if (run === undefined) this.#input.settle(tenant, runId, items);
+    if (run === undefined || items.length === 0) return;
+    this.#owed.set(runId, { ...run, items });
+    const [oldest] = this.#owed.keys();
+    if (this.#owed.size <= mostOwed || oldest === undefined) return;
+    this.#owed.delete(oldest);
+    this.#input.onFailure('owed_run_dropped', new Error('too many ended runs wait for Redis'));
+  }
+
+  quiet(tenant: string): Promise<void> {
+    return this.#calls.quiet(tenant);
+  }
+
+  take(tenant: string): readonly OpenReservation[] {
+    for (const [runId, run] of this.#owed) if (run.tenant === tenant) this.#owed.delete(runId);
+    for (const [runId, run] of this.#uncounted) if (run.tenant === tenant) this.#uncounted.delete(runId);
+    const taken = this.#input.open.list(tenant);
+    for (const { runId } of taken) this.#granted.add(runId);
+    return taken.map(describe);
+  }
+
+  async pay(): Promise<void> {
+    if (this.#paying || this.#owed.size === 0) return;
+    this.#paying = true;
+    try {
+      await Promise.all([...this.#owed].slice(0, paidAtOnce).map(([runId, run]) => this.#payOne(runId, run)));
+    } catch (error) {
+      this.#input.onFailure('pay', error);
+    } finally {
+      this.#paying = false;
+    }
+  }
+
+  async #payOne(runId: string, { tenant, reservation, items }: OwedRun): Promise<void> {
+    const { expiresInMs } = reservation;
+    const request: ReserveRequest = { tenant, runId, expiresInMs, items: reservation.items.flatMap(enterItem) };
+    const reply = await this.#calls.watch(tenant, this.#input.reservations.reserve(request));
     // A mark in between has put the run into the records that control sums.
-    if (reply.kind !== 'down' && owed.delete(runId)) input.settle(tenant, runId, items);
+    if (reply.kind !== 'down' && this.#owed.delete(runId)) this.#input.settle(tenant, runId, items);
   }
-
-  return {
-    reserve: (request) => calls.watch(request.tenant, reserve(request)),
-    open: {
-      put(tenant, reservation) {
-        input.open.put(tenant, reservation);
-        const { runId } = reservation;
-        if (!granted.has(runId)) uncounted.set(runId, { tenant, reservation });
-      },
-      drop(runId) {
-        input.open.drop(runId);
-        granted.delete(runId);
-        // The settlement of the run may be added within this very tick.
-        setImmediate(() => uncounted.delete(runId));
-      },
-      list: (tenant) => input.open.list(tenant),
-    },
-    settle(tenant, runId, items) {
-      const run = uncounted.get(runId);
-      uncounted.delete(runId);
-      if (run === undefined) input.settle(tenant, runId, items);
-      else if (items.length > 0) owe(runId, run, items);
-    },
-    quiet: (tenant) => calls.quiet(tenant),
-    take(tenant) {
-      for (const [runId, run] of owed) if (run.tenant === tenant) owed.delete(runId);
-      for (const [runId, run] of uncounted) if (run.tenant === tenant) uncounted.delete(runId);
-      const taken = input.open.list(tenant);
-      for (const { runId } of taken) granted.add(runId);
-      return taken.map(describe);
-    },
-    async pay() {
-      if (paying || owed.size === 0) return;
-      paying = true;
-      await Promise.all([...owed].slice(0, paidAtOnce).map(payOne)).catch((error: unknown) =>
-        input.onFailure('pay', error),
-      );
-      paying = false;
-    },
-  };
 }
 
 /** What control is told of a run: no more of its items than that. */

@@ -89,6 +89,27 @@ t.test('erasable values come from beside the record, with their salts, and amoun
   t.notMatch(JSON.stringify(batch), /team-budget/);
 });
 
+t.test('what a run took of its limits and its audio and image tokens reach its row', async (t) => {
+  const charge = { id: 'budget', reserved: '70', settled: '90', taken: '95', ceiling: '100', near: true };
+  const usage = {
+    input_tokens: 10,
+    output_tokens: 5,
+    cached_input_tokens: 0,
+    cache_write_tokens: null,
+    reasoning_tokens: null,
+  };
+  const spoken = { ...usage, input_audio_tokens: 4, output_image_tokens: 3 };
+  const record = sampleFinish({ seq: 2, runId: 'a', limits: [charge], usage: spoken });
+  const { batch } = deriveBatch('id', [recordFrame(record)]);
+  t.match(batch.runs[0], {
+    limits: [charge],
+    ...{ cache_write_1h_tokens: null, input_audio_tokens: 4, cached_audio_tokens: null, output_audio_tokens: null },
+    ...{ input_image_tokens: null, output_image_tokens: 3 },
+  });
+  const { limits: _, ...older } = record;
+  t.same(deriveBatch('id', [recordFrame(older as FinishRecord)]).batch.runs[0]?.limits, [], 'of an earlier version');
+});
+
 t.test('a record without a tenant belongs to the platform, and its run to none', async (t) => {
   const { batch } = deriveBatch('id', [recordFrame(sampleFinish({ seq: 1, runId: 'a', tenant: '' }))]);
   t.equal(batch.records[0]?.tenant, '');
@@ -172,9 +193,14 @@ t.test('a broken proxy cannot fill the memory', async (t) => {
 });
 
 t.test(
-  'an abandoned run repeats its intent, costs at most what was reserved, and says that this is an estimate',
+  'an abandoned run repeats its intent, costs what it can have cost at most, and says that this is an estimate',
   async (t) => {
-    const record = sampleIntent({ seq: 7, runId: 'a', epoch: 4 });
+    const charge = { id: 'budget', reserved: '70', settled: '90', taken: null, ceiling: '100', near: false };
+    const record = {
+      ...sampleIntent({ seq: 7, runId: 'a', epoch: 4 }),
+      reserved_nano_usd: '7000000',
+      limits: [charge],
+    };
     const run = { epoch: 4, runId: 'a', raw: canonicalJson(record), open: JSON.stringify(sampleOpenValues) };
     const closing = { proxyId: 'p', seq: 1, atMs: record.at_ms + 60_000, lastAtMs: record.at_ms + 900 };
     const closed = closeAbandonedRun(run, closing);
@@ -189,6 +215,7 @@ t.test(
       cost_nano_usd: '9000000',
       usage_source: 'estimated',
       marks: ['usage_missing'],
+      limits: [charge],
       latency_ms: 900,
       ended_at: record.at_ms + 900,
       commitments: record.commitments,
@@ -196,9 +223,9 @@ t.test(
       model: 'sim-small',
     });
     t.equal(closed.open, run.open);
-    const unreserved = { ...run, raw: canonicalJson({ ...record, reserved_nano_usd: null }) };
-    t.match(JSON.parse(closeAbandonedRun(unreserved, closing).raw), {
-      cost_nano_usd: '9000000',
+    const unbounded = { ...run, raw: canonicalJson({ ...record, worst_case_nano_usd: null }) };
+    t.match(JSON.parse(closeAbandonedRun(unbounded, closing).raw), {
+      cost_nano_usd: '7000000',
       usage_source: 'estimated',
     });
     const unpriced = { ...record, reserved_nano_usd: null, worst_case_nano_usd: null };

@@ -175,6 +175,7 @@ t.test(
         actor_id: 'user-a',
       },
     });
+    await until('control has the seal of the closing', () => control.seals.some((seal) => seal.proxy_id !== 'p'));
     await until('control has all seals', async () => /^hoc_shipper_seals_pending 0$/m.test(await metrics()));
     t.same([...control.tokens], ['Bearer a token']);
     const own = new Map(control.seals.filter((seal) => seal.proxy_id === 'p').map((seal) => [seal.batch_id, seal]));

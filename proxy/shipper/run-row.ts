@@ -28,6 +28,7 @@ const blank: RunVersionRow = {
   cached_input_tokens: null,
   cache_write_tokens: null,
   reasoning_tokens: null,
+  cache_write_1h_tokens: null,
   input_audio_tokens: null,
   cached_audio_tokens: null,
   output_audio_tokens: null,
@@ -127,6 +128,7 @@ function fillFromFinish(row: RunVersionRow, record: FinishRecord): void {
   row.cached_input_tokens = record.usage.cached_input_tokens;
   row.cache_write_tokens = record.usage.cache_write_tokens;
   row.reasoning_tokens = record.usage.reasoning_tokens;
+  row.cache_write_1h_tokens = record.usage.cache_write_1h_tokens ?? null;
   row.input_audio_tokens = record.usage.input_audio_tokens ?? null;
   row.cached_audio_tokens = record.usage.cached_audio_tokens ?? null;
   row.output_audio_tokens = record.usage.output_audio_tokens ?? null;

@@ -5,7 +5,7 @@ export { type RunFilter, type RunsPageQuery, readRunsPage } from './read-page.ts
 export { type RollupQuery, type RollupRow, readRollup } from './read-rollup.ts';
 export { type RunDetail, readRun } from './read-run.ts';
 export { readSequenceGaps, type SequenceState } from './read-sequences.ts';
-export { type RetainedTable, renewExpiry, retainedTables, setRetention, setSystemRetention } from './retention.ts';
+export { type RetainedTable, renewExpiry, setRetention, setSystemRetention } from './retention.ts';
 export {
   computeRollupDays,
   computeRollupMinutes,

@@ -159,6 +159,7 @@ const anyRun: fc.Arbitrary<Partial<RunVersionRow>> = fc.record({
   marks: fc.subarray(['overrun', 'redis_degraded', 'unpriced'] as const),
   events: fc.array(anyEvent, { maxLength: 5 }),
   limits: fc.array(anyCharge, { maxLength: 4 }),
+  cache_write_1h_tokens: maybe(fc.maxSafeNat()),
   input_audio_tokens: maybe(fc.maxSafeNat()),
   output_image_tokens: maybe(fc.maxSafeNat()),
 });

@@ -143,6 +143,7 @@ ALTER TABLE runs
 
 const mediaTokens = `
 ALTER TABLE runs
+  ADD COLUMN IF NOT EXISTS cache_write_1h_tokens Nullable(Int64),
   ADD COLUMN IF NOT EXISTS input_audio_tokens Nullable(Int64),
   ADD COLUMN IF NOT EXISTS cached_audio_tokens Nullable(Int64),
   ADD COLUMN IF NOT EXISTS output_audio_tokens Nullable(Int64),

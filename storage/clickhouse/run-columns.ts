@@ -144,6 +144,7 @@ const shownColumns: readonly RunColumn[] = [
 /** What only the page of one run shows. */
 const detailColumns: readonly RunColumn[] = [
   column('version', version),
+  column('cache_write_1h_tokens', tokens),
   column('input_audio_tokens', tokens),
   column('cached_audio_tokens', tokens),
   column('output_audio_tokens', tokens),

@@ -1,6 +1,7 @@
 import type { TenantScope } from '../schema/scope.ts';
 import type { ActorType, LimitDimension } from '../schema/snapshot.ts';
 import type { ClickHouse } from './connection.ts';
+import { leastId, readIdWindows, windowCondition, windowParameters } from './id-windows.ts';
 import { scopeCondition, selectRows } from './select.ts';
 
 /** Charges of one limit to sum: all since `sinceMs`, or those of each bucket of `bucketMs` apart. */
@@ -41,7 +42,9 @@ export interface ChargeSum {
   settled: bigint;
 }
 
-/** A held run can reserve this much later than it starts; `started_at` finds it in time's order. */
+/** Rows that one query sums. */
+const windowRows = 500_000;
+/** A held run reserves at most this much later than it starts; its id has the time of its start. */
 const longestHoldMs = 7 * 24 * 3_600_000;
 
 // A run counts in the window of the instant it was reserved at, which can be long after it started: its `reserve` event.
@@ -58,43 +61,55 @@ const splitColumns = {
 } as const satisfies Record<string, LimitDimension>;
 
 /**
- * Sums what ended runs were charged, by limit, subject and bucket: every run once, in the version that stands. The engine
- * does it in one pass over the windows, so that millions of runs cost one query; sums have 128 bits.
+ * Sums what ended runs were charged, by limit, subject and bucket: every run once, in the version that stands.
  *
- * Runs whose proxy's records go past a cut are left out. Rejects with HocError `engine_unavailable`.
+ * The engine sums windows of half a million rows one after the other, so that any number of runs takes bounded memory and
+ * no query runs long; here only the sums are added up. Runs whose proxy's records go past a cut are left out. Rejects
+ * with HocError `engine_unavailable`.
  */
 export async function sumCharges(ch: ClickHouse, scope: TenantScope, query: ChargeQuery): Promise<ChargeSum[]> {
   if (query.limits.length === 0) return [];
   const { condition, parameters } = scopeCondition(scope);
-  const columns = Object.entries(splitColumns).map(
-    ([column]) => `if(has({by_${column}:Array(String)}, limit_id), ${column}, NULL)`,
-  );
-  const rows = await selectRows(ch, {
-    sql: `SELECT limit_id,
-        if({buckets:Array(Int64)}[place] = 0, {since:Array(Int64)}[place],
-          intDiv(instant, {buckets:Array(Int64)}[place]) * {buckets:Array(Int64)}[place]) AS bucket,
-        ${columns.map((expression, index) => `${expression} AS split_${index}`).join(', ')},
-        arraySort(arrayFilter(pair -> has({by_tags:Array(String)}, concat(limit_id, '\\n', pair.1)), tag_pairs)) AS split_tags,
-        sum(toInt128(charge)) AS settled
-      FROM (
-        SELECT limit_id, charge, indexOf({ids:Array(String)}, limit_id) AS place, ${instant} AS instant,
-          CAST(tags, 'Array(Tuple(String, String))') AS tag_pairs, ${Object.keys(splitColumns).join(', ')}
-        FROM runs FINAL
-        ARRAY JOIN \`limits.id\` AS limit_id, \`limits.settled\` AS charge
-        WHERE ${condition} AND version >= 2 AND started_at >= fromUnixTimestamp64Milli({from:Int64})
-          AND hasAny(\`limits.id\`, {ids:Array(String)}) AND charge != 0 AND has({ids:Array(String)}, limit_id)
-          AND ${notCut}
-      )
-      WHERE instant >= {since:Array(Int64)}[place]
-      GROUP BY limit_id, bucket, ${columns.map((_, index) => `split_${index}`).join(', ')}, split_tags`,
-    parameters: { ...parameters, ...describe(query) },
-    batch: true,
-  });
-  return rows.map(readSum);
+  const fromMs = Math.min(...query.limits.map((limit) => limit.sinceMs)) - longestHoldMs;
+  const described = { ...parameters, ...describe(query) };
+  const sums = new Map<string, ChargeSum>();
+  for (const window of await readIdWindows(ch, scope, { from: leastId(fromMs), rows: windowRows })) {
+    const rows = await selectRows(ch, {
+      sql: `${sumOfWindow} ${condition} AND ${windowCondition(window)})
+        WHERE instant >= {since:Array(Int64)}[place] GROUP BY limit_id, bucket, ${splitNames.join(', ')}, split_tags`,
+      parameters: { ...described, ...windowParameters(window) },
+      batch: true,
+    });
+    for (const row of rows) {
+      const name = JSON.stringify(row.slice(0, -1));
+      const sum = readSum(row);
+      const sofar = sums.get(name)?.settled ?? 0n;
+      sums.set(name, { ...sum, settled: sofar + sum.settled });
+    }
+  }
+  return [...sums.values()];
 }
 
 const cutPlace = "indexOf({cut_epochs:Array(String)}, concat(proxy_id, '\\n', toString(proxy_epoch)))";
 const notCut = `(${cutPlace} = 0 OR proxy_seq <= {cut_seqs:Array(Int64)}[${cutPlace}])`;
+
+const splits = Object.keys(splitColumns);
+const splitNames = splits.map((column) => `split_${column}`);
+
+// Of a run's versions the intent can never stand where another is there: it may be dropped before versions are compared.
+const sumOfWindow = `SELECT limit_id,
+    if({buckets:Array(Int64)}[place] = 0, {since:Array(Int64)}[place],
+      intDiv(instant, {buckets:Array(Int64)}[place]) * {buckets:Array(Int64)}[place]) AS bucket,
+    ${splits.map((column) => `if(has({by_${column}:Array(String)}, limit_id), ${column}, NULL) AS split_${column}`).join(', ')},
+    arraySort(arrayFilter(pair -> has({by_tags:Array(String)}, concat(limit_id, '\n', pair.1)), tag_pairs)) AS split_tags,
+    sum(toInt128(charge)) AS settled
+  FROM (
+    SELECT limit_id, charge, indexOf({ids:Array(String)}, limit_id) AS place, ${instant} AS instant,
+      CAST(tags, 'Array(Tuple(String, String))') AS tag_pairs, ${splits.join(', ')}
+    FROM runs FINAL
+    ARRAY JOIN \`limits.id\` AS limit_id, \`limits.settled\` AS charge
+    PREWHERE version >= 2
+    WHERE charge != 0 AND has({ids:Array(String)}, limit_id) AND ${notCut} AND`;
 
 function describe({ limits, cuts }: ChargeQuery): Record<string, unknown> {
   const by: Record<string, string[]> = {};
@@ -110,7 +125,6 @@ function describe({ limits, cuts }: ChargeQuery): Record<string, unknown> {
     ids: limits.map((limit) => limit.id),
     since: limits.map((limit) => limit.sinceMs),
     buckets: limits.map((limit) => limit.bucketMs ?? 0),
-    from: Math.max(0, Math.min(...limits.map((limit) => limit.sinceMs)) - longestHoldMs),
     cut_epochs: cuts.map((cut) => `${cut.proxyId}\n${cut.proxyEpoch}`),
     cut_seqs: cuts.map((cut) => cut.lastSeq),
   };

@@ -95,6 +95,7 @@ export function testRun(set: Partial<RunVersionRow> = {}): RunVersionRow {
       { id: 'app-rpm', reserved: '1', settled: '1', taken: '17', ceiling: '60', near: false },
       { id: 'app-usd', reserved: '999', settled: '123456', taken: null, ceiling: '9000000000000000', near: true },
     ],
+    cache_write_1h_tokens: null,
     input_audio_tokens: null,
     cached_audio_tokens: null,
     output_audio_tokens: null,

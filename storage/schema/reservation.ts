@@ -68,6 +68,7 @@ export interface OpenReservation {
   runId: string;
   /** When it was reserved, Unix ms: it counts in the window of that instant. */
   atMs: number;
+  /** From `atMs` on, the last renewal included. */
   expiresInMs: number;
   items: readonly { key: string; window: CounterWindow; amount: bigint }[];
 }

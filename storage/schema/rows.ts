@@ -19,6 +19,7 @@ export interface RecordRow {
 export interface RunVersionRow extends RunRow {
   /** 1 intent, 2 abandoned, 3 finish: the highest that is there stands. */
   version: 1 | 2 | 3;
+  cache_write_1h_tokens: number | null;
   input_audio_tokens: number | null;
   cached_audio_tokens: number | null;
   output_audio_tokens: number | null;

@@ -42,6 +42,8 @@ export interface Usage {
   cached_input_tokens: number | null;
   cache_write_tokens: number | null;
   reasoning_tokens: number | null;
+  /** The part of the cache-write tokens that is kept for an hour. */
+  cache_write_1h_tokens?: number | null;
   input_audio_tokens?: number | null;
   cached_audio_tokens?: number | null;
   output_audio_tokens?: number | null;

@@ -175,6 +175,8 @@ export interface PriceRates {
   reasoning?: string;
   /** A fee for the request itself, per million requests; absent: none. */
   request?: string;
+  /** Cache writes that are kept for an hour; absent: the price of cache writes. */
+  cache_write_1h?: string;
   /** Audio and image tokens, where they have prices of their own; absent: the price of the class that includes them. */
   input_audio?: string;
   cached_audio?: string;

@@ -12,6 +12,10 @@ export interface CallShape {
   leavesAfterMs: number | null;
   prompt: string;
   model?: string;
+  /** Further headers. */
+  headers?: Readonly<Record<string, string>>;
+  /** The content of the user's message in place of the prompt. */
+  content?: unknown;
   /** Path below the proxy; default the OpenAI chat route of provider `sim`. */
   path?: string;
   key?: string;
@@ -154,6 +158,7 @@ class Call {
         'x-hoc-tags': `call=${call}`,
         'x-simulator-tag': call,
         ...(shape.fault === null ? {} : { 'x-simulator-fault': shape.fault }),
+        ...shape.headers,
       },
     });
     this.#request.on('response', (response) => this.#onHead(response));
@@ -200,7 +205,7 @@ function bodyOf(shape: CallShape): string {
   return JSON.stringify({
     model: shape.model ?? 'sim-small',
     ...(shape.maxTokens === null ? {} : { max_tokens: shape.maxTokens }),
-    messages: [{ role: 'user', content: shape.prompt }],
+    messages: [{ role: 'user', content: shape.content ?? shape.prompt }],
     ...(shape.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
   });
 }

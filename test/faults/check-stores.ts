@@ -36,12 +36,12 @@ export async function checkSealedRecords(hoc: Installation): Promise<string[]> {
   return violations;
 }
 
-/** How many runs of a tenant hold a reservation in Redis. */
-export async function countOpenReservations(hoc: Installation, tenant: string): Promise<number> {
+/** Ids of a tenant's runs that hold a reservation in Redis. */
+export async function listOpenReservations(hoc: Installation, tenant: string): Promise<string[]> {
   const redis = connectRedis(hoc.engines.REDIS_URL);
   try {
     await waitForRedis(redis, 10_000);
-    return await redis.hlen(`hoc:{${tenant}}:runs`);
+    return await redis.hkeys(`hoc:{${tenant}}:runs`);
   } finally {
     redis.disconnect();
   }

@@ -3,7 +3,7 @@ import { type Installation, type InstallationInput, startInstallation, until } f
 import { type Callers, type CallShape, startCallers } from './callers.ts';
 import { checkRecords, type RecordCheck } from './check-records.ts';
 import { checkRollups } from './check-rollups.ts';
-import { checkSealedRecords, countOpenReservations } from './check-stores.ts';
+import { checkSealedRecords, listOpenReservations } from './check-stores.ts';
 import { type Blow, freezeTarget, killTarget, planBlows } from './killer.ts';
 import { readLedger } from './ledger.ts';
 import type { Random } from './random.ts';
@@ -106,7 +106,9 @@ export async function checkAll(
   note: (text: string) => void = () => undefined,
 ): Promise<RecordCheck> {
   const { hoc, simulator, tenant } = battered;
-  const ids = new Set(sightings.flatMap((sighting) => sighting.runId ?? []));
+  // What is refused because nothing can be recorded may not be on record.
+  const recordable = sightings.filter(({ code }) => code !== 'spool_full');
+  const ids = new Set(recordable.flatMap((sighting) => sighting.runId ?? []));
   const startedMs = performance.now();
   const isComplete = (runs: { run_id: string; status: string }[]): boolean => {
     const ended = new Set(runs.flatMap((run) => (run.status === 'running' ? [] : [run.run_id])));
@@ -117,9 +119,13 @@ export async function checkAll(
   note(`complete after ${(performance.now() - startedMs).toFixed(0)} ms`);
   const check = checkRecords({ runs, sightings, charges: await readLedger(simulator) });
   check.violations.push(...(await checkSealedRecords(hoc)), ...(await checkRollups(hoc)));
-  const settled = async () => (await countOpenReservations(hoc, tenant)) === 0;
-  await until(settled, 'every reservation to be settled').catch(() => undefined);
-  const left = await countOpenReservations(hoc, tenant);
-  if (left > 0) check.violations.push(`${left} reservations are left though every run has ended`);
+  const recorded = new Set(runs.map((run) => run.run_id));
+  const unsettled = async () => (await listOpenReservations(hoc, tenant)).filter((id) => recorded.has(id));
+  await until(async () => (await unsettled()).length === 0, 'reservations to be settled').catch(() => undefined);
+  const left = await unsettled();
+  if (left.length > 0) check.violations.push(`${left.length} runs that ended hold a reservation, such as ${left[0]}`);
+  // A proxy that was killed between a reservation and its intent: nobody knows of the run, and expiry charges it.
+  const unknown = (await listOpenReservations(hoc, tenant)).length - left.length;
+  if (unknown > 0) note(`${unknown} reservations of runs that were never recorded are left to their expiry`);
   return check;
 }

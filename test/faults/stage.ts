@@ -63,7 +63,15 @@ export async function startStage(input: StageInput): Promise<Stage> {
     for (const act of undo.splice(0).reverse()) await act();
   };
   try {
-    return { ...(await raise(input, undo)), stop };
+    const stage = { ...(await raise(input, undo)), stop };
+    undo.push(async () => {
+      await stage.redis?.link.set({});
+      await stage.clickhouse?.link.set({});
+      // Of the moment: a test may have started it again.
+      await stage.hoc.stop();
+      removeData(stage.hoc.data);
+    });
+    return stage;
   } catch (error) {
     await stop();
     throw error;
@@ -102,14 +110,7 @@ ${input.tenant ?? ''}
 `,
   };
   const hoc = await startInstallation(started);
-  const stage = { hoc, input: started, simulator, key: keys.app ?? '', keys, redis, clickhouse };
-  undo.push(async () => {
-    await redis?.link.set({});
-    await clickhouse?.link.set({});
-    await stage.hoc.stop();
-    removeData(stage.hoc.data);
-  });
-  return { ...stage, tenant: 'acme' };
+  return { hoc, input: started, simulator, tenant: 'acme', key: keys.app ?? '', keys, redis, clickhouse };
 }
 
 async function openRedis(input: StageInput, undo: (() => Promise<unknown>)[]): Promise<Faulty<RedisServer>> {

@@ -10,6 +10,7 @@ type ModelConfiguration = PriceListConfiguration['models'][number];
 const optionalRates = [
   ['reasoning', 'reasoning'],
   ['request', 'request'],
+  ['cache_write_1h', 'cacheWrite1h'],
   ['input_audio', 'inputAudio'],
   ['cached_audio', 'cachedAudio'],
   ['output_audio', 'outputAudio'],

@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { AuditRecord } from '../../../storage/schema/audit.ts';
+import { HocError } from '../../../storage/schema/errors.ts';
 import type { SpoolReport } from '../../../storage/schema/live.ts';
 import type { Manifest } from '../../../storage/schema/snapshot.ts';
 import { launchTestControl } from '../../test-control.ts';
@@ -341,6 +342,27 @@ t.test('counters that do not read back as written are not in force: the rebuild 
   await look();
   t.equal(control.epochs.get('acme'), await readEpoch());
 });
+
+t.test(
+  'where a killed restorer still holds the tenant, the rebuild waits for its end without another epoch',
+  async (t) => {
+    await lose();
+    const epoch = await readEpoch();
+    const busy = {
+      ...context,
+      counters: {
+        ...context.counters,
+        restore: async () => {
+          throw new HocError({ code: 'conflict', publicMessage: 'busy' });
+        },
+      },
+    };
+    for (let step = 0; step < 3; step += 1) await advanceCounters(busy, watch);
+    await look();
+    t.equal(await readEpoch(), epoch);
+    t.equal(control.epochs.get('acme'), epoch);
+  },
+);
 
 t.test('where ClickHouse is away nothing is restored, it is said once, and made up for', async (t) => {
   await lose();

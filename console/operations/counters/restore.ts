@@ -35,9 +35,26 @@ export async function restoreTenant(context: ControlContext, rebuild: CounterReb
   const open = marks.flatMap(readOpen);
   const isOurs = await context.store.transaction((tx) => tx.updateRebuild(rebuild, { state: 'restoring' }));
   if (!isOurs) return;
-  await context.counters.restore({ tenant, epoch, counters, open });
+  await restoreOrWait(context, rebuild, { counters, open });
   await verify(context, rebuild, counters);
   await conclude(context, rebuild, { counters: counters.length, open_runs: open.length });
+}
+
+/** Where another restorer, or what is left of one that was killed, still holds the tenant, nothing was written: it waits. */
+async function restoreOrWait(
+  context: ControlContext,
+  rebuild: CounterRebuildRow,
+  found: { counters: readonly RebuiltCounter[]; open: readonly OpenReservation[] },
+): Promise<void> {
+  const { tenant, counter_epoch: epoch } = rebuild;
+  try {
+    await context.counters.restore({ tenant, epoch, ...found });
+  } catch (error) {
+    if (error instanceof HocError && error.code === 'conflict') {
+      await context.store.transaction((tx) => tx.updateRebuild(rebuild, { state: 'waiting' }));
+    }
+    throw error;
+  }
 }
 
 /** Later records of the proxy belong to the new counters, and so does whatever its recovery closes. */

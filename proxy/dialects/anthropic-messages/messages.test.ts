@@ -93,6 +93,20 @@ t.test('usage reports are running totals: never added up, and one that falls is 
   t.equal(thinking.reasoning_tokens, 3);
 });
 
+t.test(
+  'cache writes that are kept for an hour are told apart, and bounded only where a request can ask for them',
+  async (t) => {
+    const cache_creation = { ephemeral_5m_input_tokens: 20, ephemeral_1h_input_tokens: 10 };
+    const usage = { input_tokens: 5, output_tokens: 1, cache_creation_input_tokens: 30, cache_creation };
+    const { facts } = read(`data: ${JSON.stringify({ type: 'message_start', message: { model: 'm', usage } })}\n\n`);
+    t.match(facts.usage, { input_tokens: 35, cache_write_tokens: 30, cache_write_1h_tokens: 10 });
+    t.same(anthropicMessages.readAnswer(Buffer.from(JSON.stringify({ usage })), null).usage, facts.usage);
+    const system = (cache_control: object) => [{ type: 'text', text: 's', cache_control }];
+    t.equal(request({ model: 'm', system: system({ type: 'ephemeral', ttl: '1h' }), messages: [] }).longCache, true);
+    t.equal(request({ model: 'm', system: system({ type: 'ephemeral' }), messages: [] }).longCache, false);
+  },
+);
+
 t.test('a negative figure is left out and flagged', async (t) => {
   const facts = anthropicMessages.readAnswer(Buffer.from('{"usage":{"input_tokens":-1,"output_tokens":3}}'), null);
   t.equal(facts.usage.input_tokens, null);

@@ -26,7 +26,7 @@ export function readMessagesRequest(input: { route: RouteShape; body: unknown; b
     choices: 1,
     messageCount: messages?.length ?? null,
     tools: names,
-    ...boundInput(input.bytes.length, findings, { tools: names.length, vendorTools, schema }),
+    ...boundInput(input.bytes, findings, { tools: names.length, vendorTools, schema }),
     hiddenOutput: asksForThinking(body),
     bodyActor: isObject(body.metadata) ? readText(body.metadata.user_id) : null,
     usageNotAsked: false,

@@ -18,6 +18,7 @@ export class MessageUsage {
     const saysInput = inputNames.some((name) => (readCount(raw[name]) ?? 0) > 0);
     if (saysInput || !this.#figures.has('input_tokens')) for (const name of inputNames) this.#take(raw, name);
     this.#take(raw, 'output_tokens');
+    if (isObject(raw.cache_creation)) this.#take(raw.cache_creation, 'ephemeral_1h_input_tokens');
     if (isObject(raw.output_tokens_details)) this.#take(raw.output_tokens_details, 'thinking_tokens');
   }
 
@@ -27,8 +28,10 @@ export class MessageUsage {
     const cached = this.#figures.get('cache_read_input_tokens') ?? null;
     const written = this.#figures.get('cache_creation_input_tokens') ?? null;
     const input = uncached === null ? null : uncached + (cached ?? 0) + (written ?? 0);
+    const long = this.#figures.get('ephemeral_1h_input_tokens') ?? 0;
     return judgeUsage(
       {
+        ...(long > 0 ? { cache_write_1h_tokens: long } : {}),
         input_tokens: readCount(input),
         output_tokens: this.#figures.get('output_tokens') ?? null,
         cached_input_tokens: cached,

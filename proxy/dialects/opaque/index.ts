@@ -58,7 +58,7 @@ function readOpaqueRequest(input: { body: unknown; bytes: Uint8Array }): Request
     choices: 1,
     messageCount: null,
     tools: [],
-    ...boundInput(input.bytes.length, openFindings(), { tools: 0, vendorTools: 0, schema: false }),
+    ...boundInput(input.bytes, openFindings(), { tools: 0, vendorTools: 0, schema: false }),
     inputMedia: true,
     hiddenOutput: false,
     bodyActor: null,

@@ -18,6 +18,7 @@ t.test('the facts of a plain request are read', async (t) => {
     tools: [],
     inputBoundTokens: bytes,
     inputMedia: false,
+    longCache: false,
     estimatedInputTokens: Math.ceil(bytes / 4),
     hiddenOutput: false,
     unbounded: null,

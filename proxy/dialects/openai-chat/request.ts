@@ -25,7 +25,7 @@ export function readChatRequest(input: { route: RouteShape; body: unknown; bytes
     choices,
     messageCount: messages?.length ?? null,
     tools,
-    ...boundInput(input.bytes.length, findings, {
+    ...boundInput(input.bytes, findings, {
       tools: tools.length,
       vendorTools: 0,
       schema: isObject(body.response_format),
