@@ -21,7 +21,7 @@ const closingMs = 5_000;
  * or the counters do not read as they were written.
  */
 export async function restoreTenant(context: ControlContext, rebuild: CounterRebuildRow): Promise<void> {
-  const { tenant, counter_epoch: epoch } = rebuild;
+  const { tenant } = rebuild;
   const { marks, objects } = await context.store.transaction(async (tx) => ({
     marks: await tx.readMarks(rebuild),
     objects: (await tx.readTenantObjects([tenant]))[0],
