@@ -38,6 +38,20 @@ export function findControl(options: ConnectionOptions, env: NodeJS.ProcessEnv):
   return { url: address, token: found, source: join(dir, 'run.json') };
 }
 
+/** The first key of an installation that is found through its data folder; null elsewhere, or where this user may not know it. */
+export function readFirstKey(options: ConnectionOptions, env: NodeJS.ProcessEnv): string | null {
+  if (options.data === undefined && (env.HOC_URL ?? '') !== '') return null;
+  try {
+    const secrets = JSON.parse(readFileSync(join(options.data ?? defaultData, 'secrets.json'), 'utf8')) as {
+      firstKey?: unknown;
+    };
+    return typeof secrets.firstKey === 'string' ? secrets.firstKey : null;
+  } catch {
+    // Without it, a file that names its variable is refused, with that name.
+    return null;
+  }
+}
+
 /** Reads `DIR/run.json`. Throws Unreachable when HOC never ran there, or the file is not readable by this user. */
 export function readRunFile(dir: string): RunJson & { engines?: Record<string, string> } {
   const path = join(dir, 'run.json');

@@ -11,6 +11,7 @@ import type { SealedCredentials, SignedManifest } from '../storage/schema/snapsh
 import { createNodeKey, openAtNode } from '../storage/vault/index.ts';
 import type { Problem } from './contract/api.ts';
 import { ControlClient, runExportFields } from './contract/index.ts';
+import { readCounterHealth } from './operations/counters/health.ts';
 import type { DiagnosisPort } from './operations/diagnose.ts';
 import { hashToken } from './operations/principal.ts';
 import { prepareControl } from './operations/snapshot/prepare.ts';
@@ -264,6 +265,15 @@ t.test('marks and reports in another form are refused, and what fits is taken', 
   t.equal((await post('marks', { reports: [{ ...mark, open: [wrong] }] })).status, 400);
   t.equal((await post('spools', { ...spoolReport, running: 'maybe' })).status, 400);
   t.same((await post('spools', spoolReport)).json, { known: true });
+  for (const oldest of [null, 1795376909123]) {
+    await post('spools', { ...spoolReport, oldest_at_ms: oldest });
+    const { spools } = await readCounterHealth(control.context);
+    t.equal(
+      (JSON.parse(spools[0]?.report ?? '{}') as SpoolReport).oldest_at_ms,
+      oldest,
+      'nothing that waits is not 1970',
+    );
+  }
   await t.rejects(client.acceptGap('nobody'), { code: 'not_found' });
   await t.rejects(client.acceptGap('p'), { code: 'conflict' });
 });

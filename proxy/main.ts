@@ -105,9 +105,9 @@ function openOwnSpool(environment: Environment, proxyId: string): Promise<Spool>
   return openSpool({
     dir: join(environment.required('HOC_DATA'), 'spool'),
     proxyId,
-    durability: environment.optional('HOC_DURABILITY') === 'disk' ? 'disk' : 'process',
+    durability: environment.choice('HOC_DURABILITY', ['process', 'disk']),
     maxBytes: environment.integer('HOC_SPOOL_MAX_BYTES', 8 * 1024 * megabyte),
-    whenFull: environment.optional('HOC_SPOOL_WHEN_FULL') === 'metadata' ? 'metadata' : 'refuse',
+    whenFull: environment.choice('HOC_SPOOL_WHEN_FULL', ['refuse', 'metadata']),
   });
 }
 

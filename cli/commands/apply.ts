@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { AppliedChange, ApplyResult } from '../../console/contract/index.ts';
-import { withControl } from '../connection.ts';
+import { readFirstKey, withControl } from '../connection.ts';
 import { UsageError } from '../exit-codes.ts';
 import { print, printJson } from '../output/print.ts';
 import { neutraliseTerminal } from '../output/terminal.ts';
@@ -16,7 +16,8 @@ interface ApplyFlags {
 
 const help = `
 The file is checked whole before anything changes; what is wrong is named as file:line field: message.
-Secrets are read from the environment variables that the file names (secretEnv, credential.env) and sent along.
+Secrets are read from the environment variables that the file names (secretEnv, credential.env) and sent along;
+that of the first key is known from the data folder.
 
 Examples:
   $ hoc apply -f hoc.yaml --dry-run
@@ -36,12 +37,14 @@ export function addApply(program: Command, env: NodeJS.ProcessEnv): void {
     .action(async (_flags: ApplyFlags, command: Command) => {
       const flags = command.optsWithGlobals<ApplyFlags>();
       const text = readText(flags.file);
-      const { resolveSecrets } = await import('../../console/contract/index.ts');
+      const { firstKeyVariable, resolveSecrets } = await import('../../console/contract/index.ts');
+      const firstKey = readFirstKey(flags, env);
+      const variables = firstKey === null ? env : { [firstKeyVariable]: firstKey, ...env };
       const result = await withControl(flags, env, (client) =>
         client.apply({
           file: flags.file === '-' ? 'stdin' : flags.file,
           text,
-          secrets: resolveSecrets(text, env),
+          secrets: resolveSecrets(text, variables),
           ...(flags.dryRun === true ? { dry_run: true } : {}),
           ...(flags.adopt === true ? { adopt: true } : {}),
         }),

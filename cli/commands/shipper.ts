@@ -4,7 +4,7 @@ import { awaitRelease } from '../release.ts';
 const help = `
 Environment:
   HOC_ADMIN_LISTEN, HOC_DATA, HOC_PROXY_ID, HOC_CONTROL_URL, CLICKHOUSE_URL, REDIS_URL, HOC_NODE_TOKEN,
-  HOC_LEASE_GONE_MS
+  HOC_LEASE_GONE_MS, HOC_SHIPPER_BATCH_FRAMES, HOC_SHIPPER_BATCH_BYTES, HOC_SHIPPER_LINGER_MS
   Secrets can also be given as files: NAME_FILE instead of NAME.
 
 Example:

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { ControlClient } from '../../console/contract/client.ts';
 import type { ApplyResult } from '../../console/contract/index.ts';
-import { listSecretNames, resolveSecrets } from '../../console/contract/secret-names.ts';
+import { firstKeyVariable, listSecretNames, resolveSecrets } from '../../console/contract/secret-names.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { SignedManifest } from '../../storage/schema/snapshot.ts';
 import type { Listen } from './ports.ts';
 import { simulatorListen } from './simulator-address.ts';
-import { firstKeyVariable, openStarter } from './starter.ts';
+import { openStarter } from './starter.ts';
 
 /** The configuration file of this start, as read from disk. */
 export interface GivenConfiguration {

@@ -5,6 +5,8 @@ import { isPortFree } from './ports.ts';
 import { isAlive } from './process-table.ts';
 import { makeScratch, runHoc, until } from './test-start.ts';
 
+t.setTimeout(120_000);
+
 const scratch = makeScratch();
 t.teardown(() => scratch.remove());
 
@@ -29,6 +31,8 @@ t.test('from an empty folder to a governed run, through a crash and a kill -9, t
   }
   const { firstKey } = JSON.parse(readFileSync(join(scratch.data, 'secrets.json'), 'utf8')) as { firstKey: string };
   t.equal((await run(file.proxy, firstKey)).status, 200, 'the first key works at once');
+  const applied = await runHoc(['apply', '-f', join(scratch.data, 'hoc.yaml'), '--data', scratch.data]);
+  t.match(applied, { code: 0, stdout: /^Nothing changed/, stderr: '' }, 'as the start told to, with no variable set');
 
   const { code, stderr } = await scratch.start().ended;
   t.equal(code, 1, 'a second start on the same folder is refused');

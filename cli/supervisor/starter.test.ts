@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { listSecretNames } from '../../console/contract/index.ts';
+import { firstKeyVariable, listSecretNames } from '../../console/contract/index.ts';
 import { inheritedEnv } from './node-processes.ts';
 import { makeToken, markFirstKeyShown, openSecrets, snapshotPublicKey } from './secrets.ts';
 import { simulatorListen } from './simulator-address.ts';
-import { firstKeyVariable, openStarter } from './starter.ts';
+import { openStarter } from './starter.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'hoc-starter-'));
 t.teardown(() => rmSync(scratch, { recursive: true, force: true }));

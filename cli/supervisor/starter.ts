@@ -1,10 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { firstKeyVariable } from '../../console/contract/secret-names.ts';
 import { type Listen, localUrl } from './ports.ts';
 import { simulatorListen } from './simulator-address.ts';
-
-/** Variable through which the starter file's key gets its secret; the supervisor sets it for itself. */
-export const firstKeyVariable = 'HOC_KEY_FIRST';
 
 /**
  * Writes the starter configuration into a new data folder: one tenant, the built-in simulator as its provider, one key.

@@ -11,4 +11,4 @@ export {
   type TenantConfiguration,
 } from './configuration.ts';
 export { type ExportedRun, runExportFields } from './run-export.ts';
-export { listSecretNames, resolveSecrets } from './secret-names.ts';
+export { firstKeyVariable, listSecretNames, resolveSecrets } from './secret-names.ts';

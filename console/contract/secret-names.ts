@@ -1,6 +1,9 @@
 import { parseDocument } from 'yaml';
 import { largestConfigurationBytes } from './configuration.ts';
 
+/** Variable through which the starter file's key gets its secret; who applies the file on its machine need not set it. */
+export const firstKeyVariable = 'HOC_KEY_FIRST';
+
 /**
  * Names of the environment variables that a configuration file's text takes secrets from (`secretEnv`, and `env` of a
  * credential), sorted. The caller reads just these and sends their values along; nothing else of its environment leaves it.

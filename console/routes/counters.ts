@@ -18,7 +18,8 @@ const spoolBody = Type.Object(
     at_ms: measure,
     running: Type.Boolean(),
     backlog_bytes: measure,
-    oldest_at_ms: Type.Union([measure, Type.Null()]),
+    // Null first: the validator converts, and would take null for the number 0 where that is allowed too.
+    oldest_at_ms: Type.Union([Type.Null(), measure]),
     open_runs: measure,
     unsettled_runs: measure,
     damaged_frames: measure,

@@ -68,6 +68,35 @@ t.test('the same request twice is one reservation, and a larger one tops it up o
 
 const nearOf = ({ reply }: { reply: ReserveReply }) => reply.kind === 'granted' && reply.readings[0]?.near;
 
+t.test(
+  'a run that takes more after its window has passed is held in the next one, and refused where that is full',
+  (t) => {
+    for (const window of [day, minute]) {
+      const later = noon + (window === day ? 86_400_000 : 120_000);
+      const { state } = reserve(
+        nothingReserved,
+        { ...request('a', item(window, 60n)), expiresInMs: 172_800_000 },
+        noon,
+      );
+      const renewed = reserve(state, request('a', item(window, 60n)), later);
+      t.match(renewed.reply, { kind: 'granted', readings: [{ used: 0n, reserved: 0n }] }, 'a renewal takes nothing');
+      t.match(reserve(state, request('a', item(window, 101n)), later).reply, { kind: 'refused', refused: 0 });
+      const raised = reserve(state, request('a', item(window, 70n)), later);
+      t.match(raised.reply, { kind: 'granted', readings: [{ used: 0n, reserved: 70n }] });
+      t.equal(reserve(raised.state, request('b', item(window, 31n)), later).reply.kind, 'refused');
+      const again = reserve(raised.state, request('a', item(window, 80n)), later);
+      t.match(
+        again.reply,
+        { kind: 'granted', readings: [{ used: 0n, reserved: 80n }] },
+        'from there on by what is more',
+      );
+      const settled = settle(again.state, { runId: 'a', items: [{ key: 'c:l:*', amount: 75n }] }, later);
+      t.match(read(settled, item(window, 0n), later), { used: 75n, reserved: 0n });
+    }
+    t.end();
+  },
+);
+
 t.test('a calendar window tells once that it is near, whatever is given back, and the next window tells anew', (t) => {
   const told: unknown[] = [];
   let state = nothingReserved;

@@ -22,7 +22,7 @@ export interface Charge {
   /** Key and window: one key under two windows (a changed limit) is two counters. */
   counter: string;
   window: CounterWindow;
-  /** The calendar window or rolling bucket in which the run was reserved; it never moves. */
+  /** The calendar window or rolling bucket in which the run was reserved, or took more after that one had passed. */
   position: number;
   reserved: bigint;
   used: bigint;
@@ -69,8 +69,9 @@ export const nothingReserved: LimitsState = {
  * Reserves for one run, or refuses naming the first item that does not fit; then nothing is taken.
  *
  * A run that is open already is raised to the given amounts, never lowered, and its expiry starts anew: the same request
- * twice is one reservation, and a larger one tops it up. What is topped up counts where the run was first reserved; in a
- * window that has passed it counts nowhere. An expired run is opened again.
+ * twice is one reservation, and a larger one tops it up. What is topped up counts where the run was first reserved; once
+ * that window has passed, a run that takes more counts as a whole where it does so, or it would take that from nobody. An
+ * expired run is opened again.
  */
 export function reserve(
   state: LimitsState,
@@ -84,8 +85,10 @@ export function reserve(
     const newest = touch(draft, { counter, window: item.window }, nowMs);
     const held = draft.charges.find((charge) => charge.runId === request.runId && charge.counter === counter);
     const passed = held !== undefined && !isOpen(item.window, held.position, newest);
-    const delta = passed ? 0n : item.amount - (held === undefined ? 0n : held.reserved + held.used);
-    return { item, counter, newest, held, delta: delta > 0n ? delta : 0n };
+    const isGone = held === undefined || (passed && run?.expired === true);
+    const more = item.amount - (isGone ? 0n : held.reserved + held.used);
+    const delta = more <= 0n ? 0n : passed ? item.amount : more;
+    return { item, counter, newest, held, passed, delta };
   });
   const refused = wanted.findIndex(({ item, counter, held, delta }) => {
     const { used, reserved } = total(draft, counter);
@@ -96,8 +99,9 @@ export function reserve(
     return { state: draft, reply: { kind: 'refused', refused, readings } };
   }
   if (run?.expired) reopen(draft, request.runId, nowMs);
-  for (const { item, counter, newest, held, delta } of wanted) {
+  for (const { item, counter, newest, held, passed, delta } of wanted) {
     if (held !== undefined) {
+      if (passed && delta > 0n) Object.assign(held, { position: newest, reserved: 0n, used: 0n });
       held.reserved += delta;
       continue;
     }

@@ -34,6 +34,18 @@ t.test('larger caps, and values that are no cap, are replaced; smaller ones stay
     cap(openaiChat, '{"max_tokens":40,"max_completion_tokens":51}', 50),
     '{"max_tokens":40,"max_completion_tokens":50}',
   );
+  for (const none of ['"99999"', '0', '-1', '1.5', 'true']) {
+    const body = `{"max_tokens":${none},"max_completion_tokens":1}`;
+    t.equal(
+      cap(openaiChat, body, 50),
+      '{"max_tokens":50,"max_completion_tokens":1}',
+      'what a lenient server reads after all',
+    );
+  }
+  t.equal(
+    cap(openaiChat, '{"max_tokens":"99","max_completion_tokens":null}', 50),
+    '{"max_tokens":50,"max_completion_tokens":50}',
+  );
   t.equal(cap(openaiChat, '{"max_tokens":50}', 50), null);
   t.equal(cap(openaiChat, '{"max_completion_tokens":7}', 50), null);
   t.equal(cap(anthropicMessages, '{"max_tokens":7}', 50), null);

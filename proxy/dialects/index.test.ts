@@ -57,6 +57,38 @@ t.test('an opaque run has a model where its JSON body names one, and no usage', 
   t.equal(reader.end().failed, false);
 });
 
+t.test(
+  'what an opaque body brings in from elsewhere, or asks for many times, is not bounded by its bytes',
+  async (t) => {
+    const opaque = recognizeDialect({ route: { method: 'POST', path: '/x' }, body: null, allowed: 'auto' });
+    const read = (body: unknown) =>
+      opaque.readRequest({ route: { method: 'POST', path: '/x' }, body, bytes: Buffer.from(JSON.stringify(body)) });
+    const image = { type: 'input_image', image_url: 'https://example.com/large.png' };
+    const cases: [unknown, string | null][] = [
+      [{ model: 'm', input: 'see https://example.com' }, null],
+      [{ model: 'm', input: ['a', 'b', 'c'], encoding_format: 'float' }, null],
+      [{ model: 'm', prompt: 'once', n: 1, tools: [{ type: 'function', name: 'f' }] }, null],
+      [{ contents: [{ parts: [{ text: 'x' }] }], tools: [{ functionDeclarations: [] }] }, null],
+      [{ model: 'm', input: [{ role: 'user', content: [image] }] }, 'remote_media'],
+      [{ model: 'm', input: [{ type: 'input_image', image_url: 'data:image/png;base64,AA' }] }, null],
+      [{ contents: [{ parts: [{ fileData: { fileUri: 'gs://bucket/film.mp4' } }] }] }, 'stored_content'],
+      [{ model: 'm', previous_response_id: 'resp_1', input: 'x' }, 'stored_content'],
+      [{ model: 'm', previous_response_id: null, input: 'x' }, null],
+      [{ model: 'm', prompt: { id: 'pmpt_1' } }, 'stored_content'],
+      [{ model: 'm', input: 'x', tools: [{ type: 'web_search' }] }, 'server_tool'],
+      [{ contents: [], tools: [{ googleSearch: {} }] }, 'server_tool'],
+      [{ model: 'm', prompt: 'x', n: 128 }, 'model_choice'],
+      [{ model: 'm', prompt: 'x', best_of: '20' }, 'model_choice'],
+      [{ model: 'm', prompt: ['x', 'y'] }, 'model_choice'],
+      [{ contents: [], generationConfig: { candidateCount: 8 } }, 'model_choice'],
+      [{ input_file_id: 'file-1', endpoint: '/v1/chat/completions' }, 'stored_content'],
+    ];
+    for (const [body, reason] of cases) t.equal(read(body).unbounded, reason, JSON.stringify(body));
+    t.equal(read({ model: 'm', input: 'x', reasoning: { effort: 'high' } }).hiddenOutput, true);
+    t.equal(read({ model: 'm', input: 'x', reasoning: { effort: 'none' } }).hiddenOutput, false);
+  },
+);
+
 const sentence = 'Policy no-big-models: Use a small model';
 
 t.test('the official SDKs raise their own error class for every refusal', async (t) => {

@@ -26,6 +26,15 @@ export function chargeWorstCase(run: Run, reserved: Reserved): Charged {
   return { settle, charges: listCharges(reserved, settle) };
 }
 
+/**
+ * Whether a run's worst case is known before it starts. A stream that nothing bounds is topped up without end, so that only
+ * its reservation tells what it came to when its proxy dies: expiry charges that, and nobody may settle it before.
+ */
+export function isWorstCaseKnown(run: Run, { plan }: Reserved): boolean {
+  if (run.quote === null || run.quote.outputTokens !== null) return true;
+  return !plan.limits.some(({ kind, unit }) => kind === 'tokens' && unit !== 'input_tokens');
+}
+
 function atLeastReserved(reserved: Reserved, item: SettleItem, index: number): SettleItem {
   const held = reserved.items[index]?.amount ?? 0n;
   if (reserved.plan.limits[index]?.kind === 'concurrency' || BigInt(item.amount) >= held) return item;

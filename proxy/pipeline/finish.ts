@@ -29,7 +29,8 @@ export function finish(run: Run, ending: Ending): void {
   const sealed = run.sealed ?? sealRun(gate.ids, run);
   const open: OpenValues = { ...sealed.open };
   if (ending.captured !== null) open.response_salt = ending.captured.salt;
-  if (charged.settle.length > 0) open.settle = charged.settle;
+  // What the counters do not hold is entered by this proxy alone: a shipper could only settle it too early, or twice.
+  if (charged.settle.length > 0 && run.reserved?.held === true) open.settle = charged.settle;
   const commitments = { ...sealed.commitments, response: ending.captured?.commitment ?? null };
   const record = appendFinish(run, ending, { bill, charged, commitments, moneyReserved, open });
   if (charged.settle.length > 0) settleRun(run, record.tenant, charged.settle);

@@ -247,7 +247,9 @@ class Relay {
     this.#outlet.cut(this.#permit.request.dialect.renderCut(notice));
   }
 
+  /** What came and will not pass any more was produced all the same: it is read for the bill. */
   #observeEnd(detail?: string): AnswerFacts | null {
+    for (const piece of this.#inflow.takeWaiting()) this.#observation?.push(piece, () => undefined);
     const facts = this.#observation?.end() ?? null;
     closeStage(this.#run, 'observe', detail ?? (facts?.usageReported ? 'usage' : 'no_usage'));
     return facts;

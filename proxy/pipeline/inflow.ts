@@ -39,6 +39,14 @@ export class Inflow {
     this.#run();
   }
 
+  /** Takes out what waits: the answer ends before it could pass. */
+  takeWaiting(): readonly Buffer[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    return waiting;
+  }
+
   /** Acts once everything that has come is through. */
   whenThrough(act: () => void): void {
     this.#afterwards = act;

@@ -2,7 +2,7 @@ import { canonicalJson } from '../../policy/evidence/index.ts';
 import { computeMoneyReserved } from '../../policy/limits/index.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { Frame, IntentRecord, OpenValues, PayloadHead } from '../../storage/schema/record.ts';
-import { type Charged, chargeWorstCase, worstCaseOf } from './charges.ts';
+import { type Charged, chargeWorstCase, isWorstCaseKnown, worstCaseOf } from './charges.ts';
 import {
   closeStage,
   type DecisionRecord,
@@ -43,8 +43,8 @@ function appendIntent(run: Run, permit: Intended & { decided: DecisionRecord }):
   if (document.capture === 'full' && room === 'metadata') run.marks.add('payload_dropped');
   run.sealed = sealRun(gate.ids, run);
   const charged = chargeWorstCase(run, permit.reserved);
-  const open: OpenValues =
-    charged.settle.length === 0 ? run.sealed.open : { ...run.sealed.open, settle: charged.settle };
+  const isSettled = charged.settle.length > 0 && isWorstCaseKnown(run, permit.reserved);
+  const open: OpenValues = isSettled ? { ...run.sealed.open, settle: charged.settle } : run.sealed.open;
   try {
     const seq = gate.spool.nextSeq();
     gate.spool.append(...capturedRequest(run, permit), {

@@ -60,8 +60,9 @@ export function endFaulty(run: Run, error: unknown, caller: CallerAnswer): void 
     finish(run, { ...unanswered, status: 'failed', refusal: null, httpStatus: 500, count: 1 });
   } catch (recordingError) {
     run.gate.telemetry.failed('finish', recordingError);
-    settleUnrecorded(run);
   }
+  // Also what was reserved before the fault, of which the record says nothing because nothing was sent.
+  settleUnrecorded(run);
   if (caller.destroyed) return;
   const message = 'The proxy failed on this run; nothing was sent to the provider after the failure.';
   writeError(run, caller, { runId: run.id, code: 'internal', status: 500, message, waiting: [] });

@@ -173,3 +173,32 @@ t.test('payloads that find no room are dropped and marked, and without any room 
   world.fillSpool('all');
   t.match(await world.reading('full'), { reserved: 0n });
 });
+
+t.test('a fault of our own behind the reservation gives it back, and tells no rebuild of it', async (t) => {
+  answer();
+  await world.setLimits([money(10n ** 12n), limit({ id: 'slots', kind: 'concurrency', ceiling: '1' })]);
+  world.fillSpool('broken');
+  const faulty = await chat(world);
+  t.equal(faulty.status, 500);
+  await faulty.text();
+  world.fillSpool('all');
+  t.match(await world.finishOf(idOf(faulty)), { status: 'failed', cost_nano_usd: '0', limits: [] });
+  t.match(await world.reading('slots'), { reserved: 0n });
+  t.same(world.openReservations.list('acme'), []);
+  t.equal((await chat(world)).status, 200, 'the place is free');
+});
+
+t.test('a stream that nothing bounds is not settled at its first tranche if its proxy dies', async (t) => {
+  world.provide((_, response) => {
+    response.writeHead(200, eventStream);
+    response.end(chatEvent('x'.repeat(3000)) + chatEnd(null));
+  });
+  await world.setLimits([limit({ id: 'tk', kind: 'tokens', ceiling: '1000000' })]);
+  const unknown = await chat(world, { stream: true, model: 'nobody-knows' });
+  await unknown.text();
+  t.equal(world.intentOf(idOf(unknown)).open.settle, undefined, 'it expires at what it holds by then');
+  t.ok(BigInt((await world.finishOf(idOf(unknown))).open.settle?.[0]?.amount ?? '0') >= 3000n);
+  const capped = await chat(world, { stream: true, model: 'nobody-knows', max_tokens: 5000 });
+  await capped.text();
+  t.ok(BigInt(world.intentOf(idOf(capped)).open.settle?.[0]?.amount ?? '0') >= 5000n);
+});

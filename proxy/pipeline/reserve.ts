@@ -78,7 +78,8 @@ function planLimits(run: Run, { identified, request, quote }: Permit): Reserved[
     tags: run.tags,
   };
   const amounts = computeAmounts(quote, request.facts, firstOutputTokens(quote, request.facts));
-  return planReservation(tenant.limits, { run: facts, amounts, nowMs: run.startedAtMs });
+  // Not when the run began: a caller who sends its body slowly would keep an override in force that is over.
+  return planReservation(tenant.limits, { run: facts, amounts, nowMs: run.gate.clock.nowMs() });
 }
 
 /** How near the run came to any of its limits and caps. `breach` where one of them refused or cut it. */

@@ -106,8 +106,8 @@ export interface World {
   intentOf(runId: string | null): IntentRecord & { open: OpenValues };
   /** A counter of the tenant, once nothing is left to be settled. */
   reading(limitId: string): Promise<Reading>;
-  /** Lets the spool take no more. */
-  fillSpool(full: 'none' | 'metadata' | 'all' | 'finish'): void;
+  /** Lets the spool take no more; `broken`: it cannot even tell what room it has. */
+  fillSpool(full: 'none' | 'metadata' | 'all' | 'finish' | 'broken'): void;
   close(): Promise<void>;
 }
 
@@ -253,7 +253,7 @@ function count(told: Map<string, number>, name: string): void {
 function watchSpool(spool: Spool) {
   const intents = new Map<string, IntentRecord & { open: OpenValues }>();
   const finishes = new Map<string, FinishRecord & { open: OpenValues }>();
-  let full: 'none' | 'metadata' | 'all' | 'finish' = 'all';
+  let full: 'none' | 'metadata' | 'all' | 'finish' | 'broken' = 'all';
   const port: SpoolPort = {
     proxyId: spool.proxyId,
     epoch: spool.epoch,
@@ -270,7 +270,10 @@ function watchSpool(spool: Spool) {
         if (record.kind === 'finish') finishes.set(record.run_id, record);
       }
     },
-    room: (tenant) => (full === 'finish' ? 'all' : full === 'all' ? spool.room(tenant) : full),
+    room(tenant) {
+      if (full === 'broken') throw new Error('broken, says the test');
+      return full === 'finish' ? 'all' : full === 'all' ? spool.room(tenant) : full;
+    },
   };
   return { port, intents, finishes, fill: (how: typeof full) => (full = how) };
 }
@@ -310,11 +313,14 @@ export async function poll<T>(read: () => T | null | Promise<T | null>, what: st
   }
 }
 
-/** A chat completion request through the proxy. */
+/**
+ * A chat completion request through the proxy. On a connection that may be kept: with `connection: close`, fetch takes a
+ * chunked answer that breaks off for a whole one.
+ */
 export function chat(world: World, part: object = {}, slug = 'sim', signal?: AbortSignal): Promise<Response> {
   return fetch(`${world.url}/${slug}/v1/chat/completions`, {
     method: 'POST',
-    headers: { authorization: 'Bearer secret', 'content-type': 'application/json', connection: 'close' },
+    headers: { authorization: 'Bearer secret', 'content-type': 'application/json' },
     body: JSON.stringify({ model: 'sim-1', messages: [{ role: 'user', content: 'hello' }], ...part }),
     ...(signal === undefined ? {} : { signal }),
   });

@@ -24,18 +24,22 @@ t.teardown(async () => {
 
 function build(tenant: string) {
   let isAway = false;
+  let isDeaf = false;
   const settled: string[] = [];
   const reserve = async (request: Parameters<typeof driver.reserve>[0]): Promise<ReserveReply> =>
     isAway ? { kind: 'down', reason: 'circuit_open' } : driver.reserve(request);
   const waiting: Promise<void>[] = [];
+  const failures: string[] = [];
+  const settle = async (requests: Parameters<typeof driver.settle>[0]): Promise<void> => {
+    if (isDeaf) throw new Error('not acknowledged');
+    settled.push(...requests.map(({ runId }) => runId));
+    await driver.settle(requests);
+  };
   const runs = countRuns({
     open: createOpenReservations(),
-    reservations: { reserve },
-    settle: (_tenant, runId, items) => {
-      settled.push(runId);
-      waiting.push(driver.settle([{ tenant, runId, items }]));
-    },
-    onFailure: (what, error) => t.fail(what, { error }),
+    reservations: { reserve, settle },
+    settle: (_tenant, runId, items) => void waiting.push(settle([{ tenant, runId, items }])),
+    onFailure: (what) => void failures.push(what),
   });
   const items = [
     { limitId: 'b', key: 'c:b:*', amount: 60n, ceiling: 100n, near: 100n, window },
@@ -60,7 +64,11 @@ function build(tenant: string) {
   const away = (on: boolean): void => {
     isAway = on;
   };
-  return { runs, admit, end, used, away, settled };
+  /** Settlements are not acknowledged. */
+  const deaf = (on: boolean): void => {
+    isDeaf = on;
+  };
+  return { runs, admit, end, used, away, deaf, settled, failures };
 }
 
 async function valid(tenant: string): Promise<void> {
@@ -122,8 +130,59 @@ t.test('at a mark what is open is told and counts as known, and what has ended i
   await runs.pay();
   t.same(await used(), [0n, 0n], 'it stands in the records that control sums');
   end('open', 40n);
+  t.same(settled, ['open'], 'and what was told is settled at once, like any other run');
   await runs.pay();
-  t.same(settled, ['open'], 'and what was told is settled like any other run');
+  t.same(await used(), [0n, 0n]);
+});
+
+t.test('a run that was entered is settled until that is acknowledged, and never entered twice', async (t) => {
+  await valid('deaf');
+  const { runs, admit, end, used, away, deaf, failures } = build('deaf');
+  away(true);
+  await admit('r1');
+  end('r1', 25n);
+  // A shipper that settles a run which is not entered yet meets nothing, and does not come again.
+  await driver.settle([{ tenant: 'deaf', runId: 'r1', items: [{ key: 'c:b:*', amount: 25n }] }]);
+  away(false);
+  deaf(true);
+  await runs.pay();
+  t.same(await used(), [0n, 60n]);
+  t.same(failures, ['pay']);
+  deaf(false);
+  await runs.pay();
+  await runs.pay();
+  t.same(await used(), [25n, 0n]);
+});
+
+t.test('a run that ends while a top-up is under way is entered all the same', async (t) => {
+  await valid('late');
+  const { runs, admit, used, away } = build('late');
+  away(true);
+  await admit('r1');
+  // An ended run is dropped at once, and settled once its last top-up is answered.
+  runs.open.drop('r1');
+  await new Promise((resolve) => setImmediate(resolve));
+  runs.settle('late', 'r1', [{ key: 'c:b:*', amount: 25n }]);
+  away(false);
+  await runs.pay();
+  t.same(await used(), [25n, 0n]);
+});
+
+t.test('runs whose counters stay away hold up no others', async (t) => {
+  await valid('well');
+  const { runs, admit, end, used, away } = build('well');
+  away(true);
+  const lost = { tenant: 'never', atMs: 1, expiresInMs: 60_000, items: [] };
+  for (let run = 0; run < 600; run += 1) {
+    runs.open.put('never', { ...lost, runId: `n${run}`, items: [{ key: 'c:b:*', window, amount: 1n }] });
+    runs.settle('never', `n${run}`, [{ key: 'c:b:*', amount: 1n }]);
+  }
+  await admit('r1');
+  end('r1', 25n);
+  away(false);
+  await runs.pay();
+  await runs.pay();
+  t.same(await used(), [25n, 0n]);
 });
 
 t.test('calls under way are waited for, and what they grant is told', async (t) => {
@@ -145,8 +204,8 @@ t.test('a run that ended without anything to settle leaves no trace', async (t) 
   away(true);
   await admit('r1');
   runs.open.drop('r1');
+  runs.settle('blocked', 'r1', []);
   away(false);
-  await new Promise((resolve) => setImmediate(resolve));
   await runs.pay();
   t.same(await used(), [0n, 0n]);
 });

@@ -19,6 +19,8 @@ type AddSettlement = (tenant: string, runId: string, items: SettleRequest['items
 interface Uncounted {
   tenant: string;
   reservation: OpenReservation;
+  /** Whether the counters know of it by now: it must not be entered again, only settled. */
+  entered: boolean;
 }
 
 type OwedRun = Uncounted & { items: SettleRequest['items'] };
@@ -37,13 +39,13 @@ export interface CountedRuns {
    * stands in the records before this moment, from which control sums, and is owed no more.
    */
   take(tenant: string): readonly OpenReservation[];
-  /** Enters ended runs that Redis does not know yet. Never rejects: what fails is tried at the next call. */
+  /** Enters and settles ended runs that were uncounted. Never rejects: what fails is tried at the next call. */
   pay(): Promise<void>;
 }
 
 interface CountedInput {
   open: OpenReservations;
-  reservations: Pick<ReservationPort, 'reserve'>;
+  reservations: Pick<ReservationPort, 'reserve' | 'settle'>;
   settle: AddSettlement;
   onFailure: (what: string, error: unknown) => void;
 }
@@ -53,6 +55,9 @@ interface CountedInput {
  *
  * Such a run owes the counters: once Redis answers again it is reserved above any ceiling and settled, so that what was
  * let through without them counts like everything else. A run is told apart by whether a `reserve` of it was granted.
+ *
+ * Nobody else settles such a run: a shipper that did so before it is entered would settle nothing, and one that met a late
+ * grant of it would charge it twice. So it is kept here until its settlement is acknowledged, and entered once.
  */
 export function countRuns(input: CountedInput): CountedRuns {
   const account = new Account(input);
@@ -90,28 +95,29 @@ class Account {
     const reply = await this.#input.reservations.reserve(request);
     if (reply.kind !== 'granted' || request.items.length === 0) return reply;
     this.#granted.add(request.runId);
-    this.#uncounted.delete(request.runId);
+    const uncounted = this.#uncounted.get(request.runId);
+    if (uncounted !== undefined) uncounted.entered = true;
     return reply;
   }
 
   put(tenant: string, reservation: OpenReservation): void {
     this.#input.open.put(tenant, reservation);
     const { runId } = reservation;
-    if (!this.#granted.has(runId)) this.#uncounted.set(runId, { tenant, reservation });
+    const uncounted = this.#uncounted.get(runId);
+    if (uncounted !== undefined) uncounted.reservation = reservation;
+    else if (!this.#granted.has(runId)) this.#uncounted.set(runId, { tenant, reservation, entered: false });
   }
 
   drop(runId: string): void {
     this.#input.open.drop(runId);
-    this.#granted.delete(runId);
-    // The settlement of the run may be added within this very tick.
-    setImmediate(() => this.#uncounted.delete(runId));
   }
 
   settle(tenant: string, runId: string, items: SettleRequest['items']): void {
     const run = this.#uncounted.get(runId);
     this.#uncounted.delete(runId);
-    if (run === undefined) this.#input.settle(tenant, runId, items);
-    if (run === undefined || items.length === 0) return;
+    this.#granted.delete(runId);
+    if (run === undefined || run.entered) this.#input.settle(tenant, runId, items);
+    if (run === undefined || (items.length === 0 && !run.entered)) return;
     this.#owed.set(runId, { ...run, items });
     const [oldest] = this.#owed.keys();
     if (this.#owed.size <= mostOwed || oldest === undefined) return;
@@ -125,7 +131,7 @@ class Account {
 
   take(tenant: string): readonly OpenReservation[] {
     for (const [runId, run] of this.#owed) if (run.tenant === tenant) this.#owed.delete(runId);
-    for (const [runId, run] of this.#uncounted) if (run.tenant === tenant) this.#uncounted.delete(runId);
+    for (const run of this.#uncounted.values()) if (run.tenant === tenant) run.entered = true;
     const taken = this.#input.open.list(tenant);
     for (const { runId } of taken) this.#granted.add(runId);
     return taken.map(describe);
@@ -134,21 +140,31 @@ class Account {
   async pay(): Promise<void> {
     if (this.#paying || this.#owed.size === 0) return;
     this.#paying = true;
-    try {
-      await Promise.all([...this.#owed].slice(0, paidAtOnce).map(([runId, run]) => this.#payOne(runId, run)));
-    } catch (error) {
-      this.#input.onFailure('pay', error);
-    } finally {
-      this.#paying = false;
+    const due = [...this.#owed].slice(0, paidAtOnce);
+    const results = await Promise.allSettled(due.map(([runId, run]) => this.#payOne(runId, run)));
+    this.#paying = false;
+    for (const [runId, run] of due) {
+      // What waits on for its tenant's counters stands behind the others.
+      if (this.#owed.get(runId) === run && this.#owed.delete(runId)) this.#owed.set(runId, run);
     }
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure !== undefined) this.#input.onFailure('pay', failure.reason);
   }
 
-  async #payOne(runId: string, { tenant, reservation, items }: OwedRun): Promise<void> {
-    const { expiresInMs } = reservation;
-    const request: ReserveRequest = { tenant, runId, expiresInMs, items: reservation.items.flatMap(enterItem) };
-    const reply = await this.#calls.watch(tenant, this.#input.reservations.reserve(request));
-    // A mark in between has put the run into the records that control sums.
-    if (reply.kind !== 'down' && this.#owed.delete(runId)) this.#input.settle(tenant, runId, items);
+  async #payOne(runId: string, run: OwedRun): Promise<void> {
+    const { tenant, reservation, items } = run;
+    const { reservations } = this.#input;
+    if (!run.entered) {
+      const { expiresInMs } = reservation;
+      const request: ReserveRequest = { tenant, runId, expiresInMs, items: reservation.items.flatMap(enterItem) };
+      const reply = await this.#calls.watch(tenant, reservations.reserve(request));
+      if (reply.kind === 'down') return;
+      run.entered = true;
+    }
+    // A mark in between has put the run into the records that control sums: then it came to nothing here.
+    const isOwed = this.#owed.get(runId) === run;
+    await reservations.settle([{ tenant, runId, items: isOwed ? items : [] }]);
+    if (isOwed) this.#owed.delete(runId);
   }
 }
 

@@ -66,5 +66,6 @@ t.test('while Redis is frozen each limit is decided by its own mode, visibly, an
       { id: 'r11', reserved: '0', settled: '1' },
     ],
   );
-  t.equal(record.open.settle?.length, 2, 'it is entered into the counters once they are back');
+  // Settled from the spool as well it would be charged twice where Redis granted it too late.
+  t.equal(record.open.settle, undefined, 'its proxy alone enters it into the counters once they are back');
 });

@@ -14,7 +14,8 @@ export function goWithoutCounters(run: Run, identified: Identified, reserved: Re
   run.marks.add('redis_degraded');
   const { plan } = reserved;
   if (plan.redisDown === 'refuse') {
-    const message = 'The limit counters are unavailable and this limit does not allow runs without them.';
+    const id = plan.limits.find(({ redisDown }) => redisDown === 'refuse')?.id ?? '';
+    const message = `Blocked by limit ${id}: the counters of limits are unavailable, and it lets no run go without them.`;
     return { ...refuse('engine_down', message, 'capacity'), retryAfterMs };
   }
   const { gate } = run;

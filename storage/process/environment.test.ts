@@ -36,3 +36,13 @@ t.test('all that is missing is named at once', async (t) => {
   t.same(environment.all(['A']), { A: 'a' });
   t.throws(() => environment.all(['A', 'B', 'C']), { code: 'configuration_invalid', message: /B, C/ });
 });
+
+t.test('a choice takes one of its words, the first by default, and refuses any other by name', async (t) => {
+  const environment = readEnvironment({ A: 'disk', B: 'disc' });
+  t.equal(environment.choice('A', ['process', 'disk']), 'disk');
+  t.equal(environment.choice('NONE', ['process', 'disk']), 'process');
+  t.throws(() => environment.choice('B', ['process', 'disk']), {
+    code: 'configuration_invalid',
+    message: 'B must be process or disk.',
+  });
+});

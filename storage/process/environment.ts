@@ -16,6 +16,8 @@ export interface Environment {
   /** A `host:port` address; IPv6 hosts in brackets. */
   listen(name: string, fallback: string): { host: string; port: number };
   integer(name: string, fallback: number): number;
+  /** One of the given words, the first where it is unset. */
+  choice<Word extends string>(name: string, words: readonly [Word, ...Word[]]): Word;
 }
 
 /** Reads a process's settings. Every error is HocError `configuration_invalid` and names the variable, never its value. */
@@ -47,6 +49,10 @@ export function readEnvironment(variables: Variables): Environment {
       const text = optional(name);
       if (text === null) return fallback;
       return /^\d{1,15}$/.test(text) ? Number(text) : invalid(`${name} must be a whole number.`);
+    },
+    choice(name, words) {
+      const text = optional(name) ?? words[0];
+      return words.find((word) => word === text) ?? invalid(`${name} must be ${words.join(' or ')}.`);
     },
   };
 }

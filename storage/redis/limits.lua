@@ -175,6 +175,8 @@ local function take(id, run, wanted, deltas, held)
       n = n + 4
       add(e.c, pos, delta, 0)
     elseif delta > 0 then
+      -- What was held in a window that has passed counts nowhere: all of it is held anew, where the counter stands now.
+      if not counts(e.c, run[index + 2]) then run[index + 2], run[index + 3] = e.c.pos, 0 end
       run[index + 3] = run[index + 3] + delta
       add(e.c, run[index + 2], delta, 0)
     end
@@ -188,7 +190,12 @@ local function reserve(from)
   for i = 1, ARGV[from + 2] do
     local e, delta = entry(tonumber(ARGV[from + 1 + 2 * i])), tonumber(ARGV[from + 2 + 2 * i])
     local c, index = e.c, run and find(run, e.key, e.tag)
-    if index then delta = counts(c, run[index + 2]) and math.max(0, delta - run[index + 3]) or 0 end
+    if index then
+      local is_counted = counts(c, run[index + 2])
+      -- Of an expired run nothing is left in a window that has passed.
+      local has = (is_counted or run[1] == 0) and run[index + 3] or 0
+      if delta <= has then delta = 0 elseif is_counted then delta = delta - has end
+    end
     wanted[i], deltas[i], held[i] = e, delta, index
     if refused == 0 and (not index or delta > 0) and c.used + c.reserved + delta > e.ceiling then refused = i end
   end

@@ -24,7 +24,8 @@ export interface ReservationItem {
 /**
  * A run that is open already is raised to the amounts of a further request and never lowered, and its expiry starts anew:
  * the same request twice is one reservation, a larger one tops it up. A top-up that does not fit is refused and leaves
- * the reservation as it was.
+ * the reservation as it was. In a window that has passed nothing is held any more: a run that takes more after that holds
+ * all of it in the window of that moment.
  */
 export interface ReserveRequest {
   tenant: string;

@@ -99,6 +99,28 @@ async function strike(battered: Battered, blow: Blow, aside: { callers: Callers;
   await delay(Math.max(0, leastRoundMs - tookMs));
 }
 
+const patienceMs = 30_000;
+
+/** Waits while the shippers get on with what lies in the spools; what stands still is for the checks to report. */
+async function catchUp(hoc: Installation): Promise<void> {
+  let least = Number.POSITIVE_INFINITY;
+  let progressAtMs = performance.now();
+  for (;;) {
+    const behind = await readBacklogBytes(hoc);
+    if (behind === 0 || performance.now() - progressAtMs > patienceMs) return;
+    if (behind < least) progressAtMs = performance.now();
+    least = Math.min(least, behind);
+    await delay(500);
+  }
+}
+
+async function readBacklogBytes(hoc: Installation): Promise<number> {
+  const metrics = await hoc.metrics().catch(() => '');
+  const lines = metrics.split('\n').filter((line) => /^hoc_spool_bytes\{[^}]*process="shipper/.test(line));
+  if (lines.length === 0) return Number.POSITIVE_INFINITY;
+  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
+
 /** Waits until everything has ended, is shipped and settled, then holds it against callers and ledger. */
 export async function checkAll(
   battered: Pick<Battered, 'hoc' | 'simulator' | 'tenant'>,
@@ -114,6 +136,7 @@ export async function checkAll(
     const ended = new Set(runs.flatMap((run) => (run.status === 'running' ? [] : [run.run_id])));
     return runs.length === ended.size && [...ids].every((id) => ended.has(id));
   };
+  await catchUp(hoc);
   // What is not there after this long is reported by the check, run by run.
   const runs = await hoc.exportRuns(isComplete).catch(() => hoc.exportRuns(() => true));
   note(`complete after ${(performance.now() - startedMs).toFixed(0)} ms`);

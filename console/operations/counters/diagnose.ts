@@ -100,6 +100,13 @@ function examineDamage(report: SpoolReport): Verdict[] {
     ...found(report.quarantined_bytes, 'bytes are quarantined beside its spool: read them out or delete them there'),
     ...found(report.missing_segments, 'segments of its spool were gone before they were shipped; who deletes there?'),
     ...found(report.refused_rows, 'rows were refused by ClickHouse and are not on record; its log names them'),
-    ...found(report.lost_leases, 'times its lease was lost: does another proxy run under this id?'),
+    ...findLostLeases(report),
   ];
+}
+
+/** It stays on record for as long as the spool exists, so it may not keep an installation from being well again. */
+function findLostLeases({ proxy_id: proxy, lost_leases: count }: SpoolReport): Verdict[] {
+  if (count === 0) return [];
+  const causes = 'Redis lost its data or the proxy stood still; if it goes on, another proxy runs under this id';
+  return [warning(`${proxy}: ${count} times its lease was lost since its spool exists: ${causes}`)];
 }

@@ -94,3 +94,18 @@ t.test('overrides are stored in the order of their ids, however the file lists t
   );
   t.match(plan(fileOf(`${b}, ${a}`), start, one.entry).change, { change: 'unchanged' });
 });
+
+t.test('a limit never changes its kind or what it counts, since counters and records go by its id', async (t) => {
+  const { entry } = plan(fileOf(''), start);
+  const fileWith = (limit: string) =>
+    `tenants:\n  - slug: acme\n    limits:\n      - { id: rpm, window: 1m, ${limit} }\n`;
+  const money = plan(fileWith('kind: money, ceilingUsd: "5"'), start, entry);
+  t.match(money.findings, [
+    { line: 4, field: 'tenants[0].limits[0].kind', message: /is of kind requests.*another limit/ },
+  ]);
+  const total = plan(fileWith('kind: tokens, ceiling: 5'), start);
+  t.same(total.findings, []);
+  const input = plan(fileWith('kind: tokens, ceiling: 5, counts: input'), start, total.entry);
+  t.match(input.findings, [{ line: 4, field: 'tenants[0].limits[0].counts', message: /counts other tokens/ }]);
+  t.same(plan(fileWith('kind: tokens, ceiling: 9, counts: total'), start, total.entry).findings, []);
+});

@@ -33,6 +33,7 @@ export function planLimits(
     )
       return;
     const entry = readAtThisMoment(planner, { wanted, defaults, path }, before);
+    if (before !== null) reportOtherMeasure(planner, path, { before, entry });
     changes.push(
       planLimit(before, {
         tenant: tenant.configuration.slug,
@@ -47,6 +48,21 @@ export function planLimits(
   });
   const gone = [...standing.values()].filter((row) => row.owner === planner.owner);
   return [...changes, ...gone.map(planLimitEnd)];
+}
+
+/** A limit's counters and charges on record go by its id and say no unit: what counted dollars can never count requests. */
+function reportOtherMeasure(
+  planner: Planner,
+  path: FieldPath,
+  { before, entry }: { before: LimitRow; entry: LimitEntry },
+): void {
+  const { kind, unit } = JSON.parse(before.definition) as LimitEntry;
+  const remedy = 'give another limit an id of its own, and leave this one away';
+  if (kind !== entry.kind) {
+    reportAt(planner, [...path, 'kind'], `Limit \`${entry.id}\` is of kind ${kind}, and stays so; ${remedy}`);
+  } else if (kind === 'tokens' && unit !== entry.unit) {
+    reportAt(planner, [...path, 'counts'], `Limit \`${entry.id}\` counts other tokens, and stays so; ${remedy}`);
+  }
 }
 
 /**

@@ -1,7 +1,9 @@
 import type { Dialect, RefusalNotice, RequestFacts, StreamReader } from '../dialect.ts';
 import { isObject, readText } from '../json-fields.ts';
 import { boundInput, openFindings } from '../media.ts';
+import { asksForHiddenOutput } from '../openai-chat/hidden-output.ts';
 import { silentAnswer } from '../usage.ts';
+import { findUnbounded } from './unbounded.ts';
 
 const titleByStatus: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -51,6 +53,7 @@ function openUnread(): StreamReader {
 
 function readOpaqueRequest(input: { body: unknown; bytes: Uint8Array }): RequestFacts {
   const body = isObject(input.body) ? input.body : {};
+  const findings = { ...openFindings(), unbounded: findUnbounded(input.body) };
   return {
     model: readText(body.model),
     streamed: body.stream === true,
@@ -58,9 +61,9 @@ function readOpaqueRequest(input: { body: unknown; bytes: Uint8Array }): Request
     choices: 1,
     messageCount: null,
     tools: [],
-    ...boundInput(input.bytes, openFindings(), { tools: 0, vendorTools: 0, schema: false }),
+    ...boundInput(input.bytes, findings, { tools: 0, vendorTools: 0, schema: false }),
     inputMedia: true,
-    hiddenOutput: false,
+    hiddenOutput: asksForHiddenOutput(body),
     bodyActor: null,
     usageNotAsked: false,
   };

@@ -7,16 +7,18 @@ const newerCapOnly = /(?:^|[/.])(?:o\d|gpt-[5-9]|codex|computer-use)/i;
 
 /**
  * Puts an output cap of `tokens` an answer into a chat request: in place of each larger cap that is there, or as the one
- * that the model takes. Null where every cap is at most that already, or the body is no object.
+ * that the model takes. A cap that is written as none (a text, 0, -1) is one that a lenient server reads after all, so it
+ * is replaced too. Null where every cap is at most that already, or the body is no object.
  */
 export function capChatOutput(bytes: Uint8Array, body: unknown, tokens: number): Edited {
   if (!isObject(body)) return null;
   const caps = capNames.map((name) => readCap(body[name]));
-  if (caps.every((cap) => cap === null)) return setMember(bytes, body, { name: chooseName(body), value: `${tokens}` });
+  const chosen = caps.every((cap) => cap === null) ? chooseName(body) : null;
   let edited: Edited = null;
   for (const [index, name] of capNames.entries()) {
     const cap = caps[index] ?? null;
-    if (cap === null || cap <= tokens) continue;
+    const isAbsent = body[name] === undefined || body[name] === null;
+    if (name !== chosen && (cap === null ? isAbsent : cap <= tokens)) continue;
     edited = setMember(edited?.bytes ?? bytes, body, { name, value: `${tokens}` });
     if (edited === null) return null;
   }

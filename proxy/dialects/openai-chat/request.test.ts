@@ -32,6 +32,9 @@ t.test('the output cap is the larger one times the answers asked for', async (t)
   t.equal(cap({ max_tokens: 10 }), 10);
   t.equal(cap({ max_completion_tokens: 20 }), 20);
   t.equal(cap({ max_tokens: 10, max_completion_tokens: 20 }), 20);
+  t.equal(cap({ max_tokens: '99999', max_completion_tokens: 1 }), null, 'a lenient server may read the text');
+  t.equal(cap({ max_tokens: -1, max_completion_tokens: 1 }), null);
+  t.equal(cap({ max_tokens: null, max_completion_tokens: 1 }), 1);
   t.equal(cap({ max_tokens: 10, n: 3 }), 30);
   t.equal(cap({ n: 3 }), null);
   t.equal(read({ n: 3 }).choices, 3);

@@ -16,6 +16,8 @@ export function readChatRequest(input: { route: RouteShape; body: unknown; bytes
   for (const message of messages ?? []) readMessage(message, findings);
   const tools = readTools(body, findings);
   readUnbounded(body, findings);
+  // A lenient server reads `"5"` as 5 answers.
+  if (isGiven(body.n) && readCap(body.n) === null) noteUnbounded(findings, 'model_choice');
   const choices = readCap(body.n) ?? 1;
   const streamed = body.stream === true;
   return {
@@ -36,12 +38,21 @@ export function readChatRequest(input: { route: RouteShape; body: unknown; bytes
   };
 }
 
-/** The larger of the two caps where both are given, times the answers asked for; both are caps of one answer. */
+/**
+ * The larger of the two caps where both are given, times the answers asked for; both are caps of one answer. One that is
+ * written as no cap (a text, 0, -1) may be read by a lenient server, so that the other one is no bound.
+ */
 function readOutputCap(body: JsonObject, choices: number): number | null {
   const older = readCap(body.max_tokens);
   const newer = readCap(body.max_completion_tokens);
   if (older === null && newer === null) return null;
+  if ((older === null && isGiven(body.max_tokens)) || (newer === null && isGiven(body.max_completion_tokens)))
+    return null;
   return Math.min(Math.max(older ?? 0, newer ?? 0) * choices, Number.MAX_SAFE_INTEGER);
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 function readDeployment(path: string): string | null {
