@@ -14,7 +14,7 @@ t.before(async () => {
   raw = await startRawProvider();
   t.teardown(() => raw.close());
   stage = await startStage({
-    keys: ['poor', 'asking', 'near', 'few', 'capped', 'unknown', 'stated', 'talker'],
+    keys: ['poor', 'asking', 'near', 'few', 'capped', 'unknown', 'stated', 'talker', 'free'],
     providers: [
       `{ slug: raw, baseUrl: "${raw.url}", allowPrivate: true, priceAs: simulator, askUsage: never }`,
       `{ slug: nowhere-priced, baseUrl: "${raw.url}", allowPrivate: true, askUsage: never }`,
@@ -153,12 +153,12 @@ t.test('6: a refusal names the reading that stands on record for it', async (t) 
 
 t.test('7: every route is metered, also one that no dialect reads', async (t) => {
   const before = await metric('hoc_runs_total');
-  for (const [slug, path] of [
-    ['raw', '/v1/responses'],
-    ['raw', '/anything/at/all?x=1'],
-    ['sim', '/v1/embeddings'],
+  for (const [slug, path, key] of [
+    ['raw', '/v1/responses', 'free'],
+    ['raw', '/anything/at/all?x=1', 'free'],
+    ['sim', '/v1/embeddings', 'talker'],
   ] as const) {
-    const answer = await ask({ slug, path, key: 'talker', body: { input: 'x' } });
+    const answer = await ask({ slug, path, key, body: { input: 'x' } });
     const run = await recorded(answer.id);
     t.equal(run.status, 'succeeded', path);
     t.ok(
@@ -166,7 +166,10 @@ t.test('7: every route is metered, also one that no dialect reads', async (t) =>
       path,
     );
   }
-  t.equal((await metric('hoc_runs_total')) - before, 3);
+  const unread = await ask({ slug: 'raw', path: '/v1/responses', key: 'talker', body: { input: 'x' } });
+  t.match(unread, { status: 429 }, 'what a format that nobody reads can take is not bounded by its bytes');
+  t.match((await recorded(unread.id)).decided_by, 'limit:talker-tokens');
+  t.equal((await metric('hoc_runs_total')) - before, 4);
 });
 
 t.test('9: cumulative usage is not summed, and cached and reasoning tokens are not counted twice', async (t) => {

@@ -2,7 +2,13 @@ import type { ErrorCode } from '../../storage/schema/errors.ts';
 import type { Usage } from '../../storage/schema/run.ts';
 
 /** Closed list of why a request's facts do not bound its cost. */
-export const unboundedReasons = ['remote_media', 'stored_content', 'server_tool', 'model_choice'] as const;
+export const unboundedReasons = [
+  'remote_media',
+  'stored_content',
+  'server_tool',
+  'model_choice',
+  'unread_format',
+] as const;
 export type UnboundedReason = (typeof unboundedReasons)[number];
 
 /** Neutral facts of a request, as far as a dialect can read them. Absent is null, never a guess. */

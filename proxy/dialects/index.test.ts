@@ -61,8 +61,8 @@ t.test(
   'what an opaque body brings in from elsewhere, or asks for many times, is not bounded by its bytes',
   async (t) => {
     const opaque = recognizeDialect({ route: { method: 'POST', path: '/x' }, body: null, allowed: 'auto' });
-    const read = (body: unknown) =>
-      opaque.readRequest({ route: { method: 'POST', path: '/x' }, body, bytes: Buffer.from(JSON.stringify(body)) });
+    const read = (body: unknown, path = '/v1/embeddings') =>
+      opaque.readRequest({ route: { method: 'POST', path }, body, bytes: Buffer.from(JSON.stringify(body)) });
     const image = { type: 'input_image', image_url: 'https://example.com/large.png' };
     const cases: [unknown, string | null][] = [
       [{ model: 'm', input: 'see https://example.com' }, null],
@@ -84,6 +84,10 @@ t.test(
       [{ input_file_id: 'file-1', endpoint: '/v1/chat/completions' }, 'stored_content'],
     ];
     for (const [body, reason] of cases) t.equal(read(body).unbounded, reason, JSON.stringify(body));
+    t.equal(read({ model: 'm', input: 'x' }, '/v1/responses').unbounded, 'unread_format', 'it can ask for anything');
+    t.equal(read({ model: 'm', previous_response_id: 'r' }, '/v1/responses').unbounded, 'stored_content');
+    const bare = { route: { method: 'GET', path: '/v1/models' }, body: undefined, bytes: Buffer.alloc(0) };
+    t.equal(opaque.readRequest(bare).unbounded, null);
     t.equal(read({ model: 'm', input: 'x', reasoning: { effort: 'high' } }).hiddenOutput, true);
     t.equal(read({ model: 'm', input: 'x', reasoning: { effort: 'none' } }).hiddenOutput, false);
   },

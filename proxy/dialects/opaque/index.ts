@@ -1,4 +1,4 @@
-import type { Dialect, RefusalNotice, RequestFacts, StreamReader } from '../dialect.ts';
+import type { Dialect, RefusalNotice, RequestFacts, RouteShape, StreamReader, UnboundedReason } from '../dialect.ts';
 import { isObject, readText } from '../json-fields.ts';
 import { boundInput, openFindings } from '../media.ts';
 import { asksForHiddenOutput } from '../openai-chat/hidden-output.ts';
@@ -51,9 +51,12 @@ function openUnread(): StreamReader {
   };
 }
 
-function readOpaqueRequest(input: { body: unknown; bytes: Uint8Array }): RequestFacts {
+/** Routes whose answers hold no text of a model, whatever their format: what they take is what is sent. */
+const withoutOutput = /[/:](embeddings|embed|embedContent|moderations|rerank|tokenize|count_tokens|countTokens)$/;
+
+function readOpaqueRequest(input: { route: RouteShape; body: unknown; bytes: Uint8Array }): RequestFacts {
   const body = isObject(input.body) ? input.body : {};
-  const findings = { ...openFindings(), unbounded: findUnbounded(input.body) };
+  const findings = { ...openFindings(), unbounded: findUnboundedIn(input) };
   return {
     model: readText(body.model),
     streamed: body.stream === true,
@@ -67,6 +70,12 @@ function readOpaqueRequest(input: { body: unknown; bytes: Uint8Array }): Request
     bodyActor: null,
     usageNotAsked: false,
   };
+}
+
+/** A format that nobody here reads can ask for anything, so that its bytes bound nothing but where no text comes back. */
+function findUnboundedIn(input: { route: RouteShape; body: unknown; bytes: Uint8Array }): UnboundedReason | null {
+  if (input.bytes.length === 0) return null;
+  return findUnbounded(input.body) ?? (withoutOutput.test(input.route.path) ? null : 'unread_format');
 }
 
 /** A problem document (RFC 9457). */
