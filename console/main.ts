@@ -71,6 +71,8 @@ const needed = [
 ] as const;
 
 const drainMs = 10_000;
+/** Longest stop: the drain, and a little for the engines. */
+const stopMs = 13_000;
 const readyTimeoutMs = 2_000;
 
 type Settings = Record<(typeof needed)[number], string>;
@@ -267,5 +269,8 @@ export async function runControl(variables: Variables): Promise<void> {
   const ended = waitForEnd(readEnvironment(variables).optional('HOC_PARENT_PIPE') === '1');
   announceReady('control', { console: control.console, admin: control.admin });
   await ended;
+  // An engine that ended in the same moment can leave a client waiting for it for ever; what control keeps is in Postgres.
+  const late = setTimeout(() => process.exit(1), stopMs);
   await control.stop();
+  clearTimeout(late);
 }
