@@ -1,44 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { startRedisServer } from '../redis/test-server.ts';
 import { createQueue, createWorker } from './index.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'hoc-queue-'));
-const port = await new Promise<number>((resolve) => {
-  const server = createServer().listen(0, '127.0.0.1', () => {
-    const address = server.address();
-    server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-  });
-});
-const url = `redis://127.0.0.1:${port}`;
-const redis: ChildProcess = spawn('/usr/bin/redis-server', [
-  '--port',
-  `${port}`,
-  '--bind',
-  '127.0.0.1',
-  '--save',
-  '',
-  '--dir',
-  folder,
-]);
-t.teardown(() => {
-  redis.kill();
-  rmSync(folder, { recursive: true, force: true });
-});
+const redis = await startRedisServer();
+const { url } = redis;
+t.teardown(() => redis.stop());
 const errors: Error[] = [];
 const onError = (error: Error): number => errors.push(error);
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await delay(10);
 }
-
-await new Promise<void>((resolve) =>
-  redis.stdout?.on('data', (chunk) => String(chunk).includes('Ready to accept') && resolve()),
-);
 
 t.test('a job that fails is tried again until it succeeds', async (t) => {
   const attempts: number[] = [];
@@ -82,6 +55,30 @@ t.test('a repeated job runs again and again, once over two workers', async (t) =
   await queue.close();
 });
 
+for (const fault of ['killed', 'frozen'] as const) {
+  t.test(`a worker whose Redis is ${fault} while a job runs closes once that job has ended`, async (t) => {
+    const own = await startRedisServer();
+    t.teardown(() => own.stop());
+    const job = { started: false, ended: false };
+    const handlers = {
+      work: async () => {
+        job.started = true;
+        await delay(200);
+        job.ended = true;
+      },
+    };
+    const worker = createWorker({ url: own.url, name: 'lost', handlers, onError, onFailed: () => undefined });
+    const queue = createQueue({ url: own.url, name: 'lost', onError });
+    await queue.add({ name: 'work', id: 'only', data: {}, attempts: 1 });
+    await queue.close();
+    await until(() => job.started);
+    if (fault === 'killed') await own.kill();
+    else own.signal('SIGSTOP');
+    await worker.close();
+    t.ok(job.ended);
+  });
+}
+
 t.test('adding to a queue whose Redis is away fails soon instead of waiting', async (t) => {
   const queue = createQueue({ url: 'redis://127.0.0.1:1', name: 'away', onError: () => undefined });
   const startedMs = Date.now();
@@ -91,17 +88,13 @@ t.test('adding to a queue whose Redis is away fails soon instead of waiting', as
 });
 
 t.test('a queue finds its Redis again after it was away', async (t) => {
-  const latePort = port + 1 > 65_535 ? port - 1 : port + 1;
-  const late = `redis://127.0.0.1:${latePort}`;
-  const queue = createQueue({ url: late, name: 'late', onError: () => undefined });
+  const late = await startRedisServer();
+  t.teardown(() => late.stop());
+  await late.kill();
+  const queue = createQueue({ url: late.url, name: 'late', onError: () => undefined });
   await t.rejects(queue.add({ name: 'publish', id: 'a', data: {}, attempts: 1 }));
-  const args = ['--port', `${latePort}`, '--bind', '127.0.0.1', '--save', '', '--dir', folder];
-  const server = spawn('/usr/bin/redis-server', args);
-  await new Promise<void>((resolve) =>
-    server.stdout.on('data', (chunk) => String(chunk).includes('Ready to accept') && resolve()),
-  );
+  await late.restart();
   await queue.add({ name: 'publish', id: 'a', data: {}, attempts: 1 });
   t.pass('added');
   await queue.close();
-  server.kill();
 });

@@ -1,3 +1,4 @@
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { Queue, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 
@@ -28,6 +29,8 @@ export interface JobWorker {
 }
 
 const prefix = 'hoc';
+/** How long a closing worker waits for Redis once its job has ended. */
+const lastWordMs = 1_000;
 const kept = { removeOnComplete: { count: 100 }, removeOnFail: { count: 1_000 } };
 
 function connect(url: string, onError: (error: Error) => void, maxRetriesPerRequest: number | null): Redis {
@@ -91,8 +94,9 @@ export function createQueue(input: { url: string; name: string; onError: (error:
 }
 
 /**
- * Runs jobs of the queue of that name, one at a time, until closed; closing waits for the job that runs. A job whose
- * name has no handler fails for good. A handler that throws has its job tried again as `add` said.
+ * Runs jobs of the queue of that name, one at a time, until closed; closing waits for the job that runs, and a second
+ * for Redis to take note of its end: where it does not, the job is given to another worker later. A job whose name has
+ * no handler fails for good. A handler that throws has its job tried again as `add` said.
  */
 export function createWorker(input: {
   url: string;
@@ -104,12 +108,15 @@ export function createWorker(input: {
   // A worker waits for Redis for ever, as BullMQ asks of its connection.
   const connection = connect(input.url, input.onError, null);
   const handlers = new Map(Object.entries(input.handlers));
+  let running: Promise<void> = Promise.resolve();
   const worker = new Worker(
     input.name,
     async (job) => {
       const handler = handlers.get(job.name);
       if (handler === undefined) throw new UnrecoverableError(`no handler for job ${job.name}`);
-      await handler({ id: job.id ?? '', name: job.name, data: { ...job.data }, attempt: job.attemptsMade + 1 });
+      const work = handler({ id: job.id ?? '', name: job.name, data: { ...job.data }, attempt: job.attemptsMade + 1 });
+      running = work.catch(() => undefined);
+      await work;
     },
     { connection, prefix, concurrency: 1 },
   );
@@ -117,9 +124,23 @@ export function createWorker(input: {
   worker.on('failed', (job, error) =>
     input.onFailed({ name: job?.name ?? '', attempt: job?.attemptsMade ?? 0 }, error),
   );
+  /** Resolves once no job runs and Redis knows how the last one ended, or has not answered for a second. */
+  async function waitUntilIdle(): Promise<void> {
+    let awaited: Promise<void> | null = null;
+    while (awaited !== running) {
+      awaited = running;
+      await awaited;
+      // What the end of a job sends is sent within this turn; the answer to a ping comes behind it.
+      await nextTurn();
+      await Promise.race([connection.ping().catch(input.onError), delay(lastWordMs, undefined, { ref: false })]);
+    }
+  }
   return {
     async close() {
-      await worker.close();
+      // Left to itself, `worker.close` waits without an end for a Redis that went away, so the waiting is done here.
+      await worker.pause(true);
+      await waitUntilIdle();
+      await worker.close(true);
       connection.disconnect();
     },
   };
