@@ -9,6 +9,7 @@ import {
   connectClickHouse,
   markRunTouches,
   pingClickHouse,
+  readAbandoned,
   readPendingMigrations as readPendingClickHouseMigrations,
   readRollup,
   readRollupsFreshness,
@@ -119,7 +120,10 @@ function createContext(
       read: (tenant) => readEpoch(redis, tenant),
     },
     counters: openCounters(redis),
-    charges: { sum: (scope, query) => sumCharges(clickhouse, scope, query) },
+    charges: {
+      sum: (scope, query) => sumCharges(clickhouse, scope, query),
+      abandoned: (scope, sinceMs) => readAbandoned(clickhouse, scope, sinceMs),
+    },
     ...openRecords(clickhouse, telemetry.retentionDays),
     live: { read: () => readLive(redis) },
     jobs: queue,
@@ -167,8 +171,21 @@ function openCounters(redis: Redis): ControlContext['counters'] {
   };
 }
 
-function createDiagnosis({ db, redis, clickhouse, queue }: Drivers): DiagnosisPort {
+/** Host, port and path of an engine's URL: never its user, password or options, which can hold secrets. */
+function readAddress(url: string): string {
+  if (!URL.canParse(url)) return 'an address that is no URL';
+  const { host, pathname } = new URL(url);
+  return `${host}${pathname === '/' ? '' : pathname}`;
+}
+
+function createDiagnosis(settings: Settings, { db, redis, clickhouse, queue }: Drivers): DiagnosisPort {
   return {
+    addresses: {
+      postgres: readAddress(settings.DATABASE_URL),
+      redis: readAddress(settings.REDIS_URL),
+      queue: readAddress(settings.QUEUE_REDIS_URL),
+      clickhouse: clickhouse.address,
+    },
     pingRedis: async () => void (await redis.ping()),
     pingQueue: () => queue.ping(),
     pingClickHouse: () => pingClickHouse(clickhouse),
@@ -246,7 +263,7 @@ export async function startControl(variables: Variables): Promise<RunningControl
     const metrics = createMetrics();
     const retentionDays = readRetention((name) => env.optional(`HOC_RETENTION_DAYS_${name}`));
     const context = createContext(settings, drivers, { metrics, log, retentionDays });
-    const diagnosis = createDiagnosis(drivers);
+    const diagnosis = createDiagnosis(settings, drivers);
     const pending = await diagnosis.pendingMigrations();
     if (pending.length > 0) {
       const publicMessage = `Migrations have not run, use hoc migrate: ${pending.join(', ')}`;

@@ -17,6 +17,7 @@ import { hashToken } from './operations/principal.ts';
 import { prepareControl } from './operations/snapshot/prepare.ts';
 import { createServer } from './server.ts';
 import { launchTestControl } from './test-control.ts';
+import { quietReport } from './test-reports.ts';
 
 const debian = '/usr/lib/postgresql/15/bin';
 const control = await launchTestControl(existsSync(debian) ? { bin: debian } : {});
@@ -25,6 +26,7 @@ const answers: string[] = [];
 const logged: string[] = [];
 const fine = async (): Promise<readonly string[]> => [];
 const diagnosis: DiagnosisPort = {
+  addresses: { postgres: 'pg.test:5432', redis: 'redis.test:1', queue: 'queue.test:2', clickhouse: 'ch.test:8123' },
   pingRedis: async () => undefined,
   pingQueue: async () => undefined,
   pingClickHouse: async () => {
@@ -97,23 +99,7 @@ const mark = {
     },
   ],
 };
-const spoolReport: SpoolReport = {
-  proxy_id: 'p',
-  proxy_epoch: 1,
-  at_ms: 1,
-  running: true,
-  backlog_bytes: 0,
-  oldest_at_ms: null,
-  open_runs: 0,
-  unsettled_runs: 0,
-  damaged_frames: 0,
-  torn_tails: 0,
-  missing_segments: 0,
-  refused_rows: 0,
-  quarantined_bytes: 0,
-  lost_leases: 0,
-  marks: [{ tenant: 'acme', counter_epoch: 'e' }],
-};
+const spoolReport = quietReport({ proxy_id: 'p', at_ms: 1, marks: [{ tenant: 'acme', counter_epoch: 'e' }] });
 const seal: BatchSeal = {
   batch_id: 'b1',
   tenant: 'acme',
@@ -213,6 +199,7 @@ const routes: readonly { method: string; path: string; allowed: Caller[] | 'publ
   { method: 'GET', path: '/api/v1/runs/export', allowed: platform },
   { method: 'GET', path: '/api/v1/tenants', allowed: platform },
   { method: 'GET', path: '/api/v1/doctor', allowed: platform },
+  { method: 'POST', path: '/api/v1/doctor/acknowledge', allowed: platform, body: { finding: 'none', reason: 'x' } },
   { method: 'POST', path: '/api/v1/limits/accept-gap', allowed: platform, body: { proxy: 'none' } },
   { method: 'GET', path: '/internal/v1/marks', allowed: nodes },
   { method: 'POST', path: '/internal/v1/marks', allowed: nodes, body: { reports: [mark] } },
@@ -437,6 +424,7 @@ t.test('an export is one line a run with the fields of the contract in their ord
     count: 1,
     altered: false,
     events: [],
+    limits: [],
   };
   control.runs.push(
     row as unknown as RunRow,
@@ -474,7 +462,10 @@ t.test('the doctor names what does not answer', async (t) => {
   const findings = await client.examine();
   t.match(
     findings.find((finding) => finding.check === 'clickhouse'),
-    { severity: 'error' },
+    {
+      severity: 'error',
+      message: /^ClickHouse at ch\.test:8123 does not answer: see that it runs.*logs\/clickhouse\.log.*CLICKHOUSE_URL/,
+    },
   );
   t.match(
     findings.find((finding) => finding.check === 'postgres'),
@@ -489,6 +480,72 @@ t.test('the doctor names what does not answer', async (t) => {
     (await client.examine()).find((finding) => finding.check === 'counters'),
     { severity: 'error', message: /acme/ },
   );
+});
+
+t.test('a check that fails names the engine that it lacks, and an engine’s own words stay in the log', async (t) => {
+  const { pendingClickHouseMigrations, sequences } = diagnosis;
+  t.teardown(() => Object.assign(diagnosis, { pendingClickHouseMigrations, sequences }));
+  const fail = async () => {
+    throw new Error('words of an engine');
+  };
+  Object.assign(diagnosis, { pendingClickHouseMigrations: fail, sequences: fail });
+  const ofCheck = async (check: string) => (await client.examine()).find((finding) => finding.check === check);
+  t.match(await ofCheck('migrations'), {
+    severity: 'error',
+    message: 'Could not be checked without ClickHouse, see above',
+  });
+  const { pingClickHouse } = diagnosis;
+  t.teardown(() => Object.assign(diagnosis, { pingClickHouse }));
+  Object.assign(diagnosis, { pingClickHouse: async () => undefined });
+  t.match(await ofCheck('record sequences'), {
+    message: 'Could not be checked: ClickHouse failed; the log of control says how',
+  });
+});
+
+t.test('acknowledged damage stays visible, with by whom and why, and more of it is an error again', async (t) => {
+  const { sequences } = diagnosis;
+  t.teardown(() => Object.assign(diagnosis, { sequences }));
+  const lose = (...gaps: { from: number; to: number }[]) =>
+    Object.assign(diagnosis, { sequences: async () => [{ proxyId: 'p', proxyEpoch: 3, gaps }] });
+  const report = (damaged: number) =>
+    ask('POST', '/internal/v1/spools', {
+      token: tokens.node,
+      body: quietReport({ proxy_id: 'p', at_ms: Date.now(), damaged_frames: damaged }),
+    });
+  const find = async (id: string) => (await client.examine()).find((finding) => finding.id === id);
+  const [frames, gaps] = ['spool/p/damaged_frames', 'gaps/p/3'];
+  await t.rejects(client.acknowledge(frames, 'x'), { code: 'not_found', message: /hoc doctor names/ });
+  await report(2);
+  lose({ from: 10, to: 20 });
+  t.match(await find(frames), {
+    severity: 'error',
+    message: /p: 2 damaged.*hoc doctor acknowledge spool\/p\/damaged_fr/,
+  });
+  t.match(await find(gaps), { severity: 'error', message: /p epoch 3 are missing: 10 to 20.*acknowledge gaps\/p\/3/ });
+  const done = await client.acknowledge(frames, 'disk replaced');
+  t.match(done, { id: frames, message: /2 damaged/, acknowledged: { by: String, reason: 'disk replaced' } });
+  await client.acknowledge(gaps, 'lost with that disk');
+  const seen = { severity: 'acknowledged', acknowledged: { by: done.acknowledged.by } };
+  t.match(await find(frames), { ...seen, message: /2 damaged.*acknowledged by .*: disk replaced/ });
+  t.match(await find(gaps), { ...seen, acknowledged: { reason: 'lost with that disk' } });
+  lose({ from: 12, to: 14 }, { from: 18, to: 20 });
+  t.match(await find(gaps), seen, 'less of it is still what was seen');
+  lose({ from: 12, to: 14 }, { from: 18, to: 21 });
+  await report(3);
+  t.match(await find(gaps), { severity: 'error', message: /not what .* acknowledged on/, acknowledged: undefined });
+  t.match(await find(frames), { severity: 'error', message: /3 damaged/ });
+  await client.acknowledge(frames, 'one more, same disk');
+  t.match(await find(frames), seen);
+  const acts = await control.db
+    .selectFrom('audit_entries')
+    .selectAll()
+    .where('tenant', '=', '')
+    .orderBy('sequence')
+    .execute();
+  const kept = acts.map((row) => JSON.parse(row.raw.toString())).filter((act) => act.act === 'finding.acknowledge');
+  t.match(kept, [{ object_id: frames }, { object_id: gaps }, { object_id: frames, object_type: 'finding' }]);
+  t.equal(kept.length, 3);
+  await report(0);
 });
 
 t.test('a client whose control is away says so', async (t) => {

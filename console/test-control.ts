@@ -98,7 +98,8 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
       },
       look: async (tenant) => {
         askRedis();
-        return { epoch: epochs.get(tenant) ?? null, ticks: ticks.get(tenant) ?? new Map() };
+        const none = { count: 0, madeGood: 0, firstAtMs: null, lastAtMs: null };
+        return { epoch: epochs.get(tenant) ?? null, ticks: ticks.get(tenant) ?? new Map(), expired: none };
       },
       invalidate: async (tenant, epoch) => {
         askRedis();
@@ -111,7 +112,7 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
       },
       read: async (tenant, items) => items.map(({ key }) => readUsed(restored, tenant, key)),
     },
-    charges: { sum: async () => charges },
+    charges: { sum: async () => charges, abandoned: async () => ['run-abandoned'] },
     rollups: {
       touches: async () => [],
       computeMinutes: async () => undefined,
@@ -146,6 +147,7 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
       countersInvalid: () => undefined,
       countersSeen: () => undefined,
       rebuildEnded: (result) => void ended.push(result),
+      reservationsExpired: () => undefined,
       rebuildsWait: () => undefined,
       spoolsSeen: () => undefined,
       sequencesSeen: () => undefined,

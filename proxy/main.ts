@@ -20,16 +20,18 @@ import { openSpool, type Spool } from '../storage/spool/index.ts';
 import { createNodeKey, openAtNode } from '../storage/vault/index.ts';
 import { openNodeIdentity } from '../storage/vault/node-identity.ts';
 import { createRefusalCollapse } from './pipeline/collapse.ts';
+import { createCountersAwayLog } from './pipeline/counters-away.ts';
 import { createCredentialStore } from './pipeline/credential-store.ts';
+import { openFreshSnapshot } from './pipeline/fresh-snapshot.ts';
 import { governRun } from './pipeline/index.ts';
 import { keepLease, type LeaseKeeper } from './pipeline/lease-keeper.ts';
+import { reportLive } from './pipeline/live-report.ts';
 import { createMarks, type Marks } from './pipeline/marks.ts';
 import { createOpenReservations } from './pipeline/open-reservations.ts';
 import type { ClockPort, Gate } from './pipeline/ports.ts';
-import { createRefresher } from './pipeline/refresher.ts';
+import { createProcessState, describeLive, listUnready, type ProcessState } from './pipeline/process-state.ts';
 import { createSettler, type Settler } from './pipeline/settle.ts';
-import type { CompiledSnapshot } from './pipeline/snapshot.ts';
-import { createSnapshotFeed, type SnapshotFeed } from './pipeline/snapshot-feed.ts';
+import type { SnapshotFeed } from './pipeline/snapshot-feed.ts';
 import { type CountedRuns, countRuns } from './pipeline/uncounted-runs.ts';
 import { createAdminServer } from './routes/admin.ts';
 import { createProxyServer } from './server.ts';
@@ -37,7 +39,6 @@ import { createTelemetry, type ProxyTelemetry } from './telemetry.ts';
 import { createUpstreamClient } from './upstream/client.ts';
 import { type ControlLink, createControlLink } from './upstream/control.ts';
 
-const pollMs = 500;
 const staleAfterMs = 30_000;
 const secondMs = 1000;
 const megabyte = 1024 * 1024;
@@ -58,29 +59,26 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
   const log = pino({ name: 'proxy' }, pino.destination(2));
   const proxyId = environment.optional('HOC_PROXY_ID') ?? 'proxy-1';
   const spool = await openOwnSpool(environment, proxyId);
-  const state: ProxyState = {
-    ...{ open: true, running: 0, leasesLost: 0 },
-    redisIsDown: () => false,
-    followSnapshot: () => undefined,
-  };
-  const lease = await joinLease({ environment, log, proxyId, spool, state });
-  const snapshot = await openSnapshot({ environment, log, proxyId, spool, state });
-  const { gate, runs, stop } = joinGate({ environment, proxyId, snapshot, spool, state });
-  const marks = joinMarks({ snapshot, runs, spool, state });
+  const state = createProcessState();
+  const parts: Parts = { environment, log, proxyId, spool, state };
+  const lease = await joinLease(parts);
+  const snapshot = await openSnapshot(parts);
+  const { gate, runs, stop } = joinGate(parts, snapshot);
+  const marks = joinMarks(parts, { snapshot, runs });
   const collapse = createRefusalCollapse(clock);
   const server = createProxyServer(async (call, caller) => {
     state.running += 1;
     await governRun({ gate, collapse }, call, caller);
     state.running -= 1;
   });
-  const live = await reportLive({ environment, log, proxyId, spool, snapshot, state, marks });
+  const live = await joinLive(parts, { snapshot, marks });
   const flushing = setInterval(() => {
     collapse.flush(false);
     void runs.pay();
   }, secondMs);
   const admin = createAdminServer({
     metrics: () => readMetrics(snapshot.telemetry),
-    unready: () => listReasons({ open: state.open, feed: snapshot.feed, spool, lease }),
+    unready: () => listUnready({ state, snapshot: snapshot.feed.current(), spool }, lease.state()),
   });
   const proxyUrl = await server.listen(environment.listen('HOC_PROXY_LISTEN', anyPort));
   const adminUrl = await admin.listen(environment.listen('HOC_ADMIN_LISTEN', anyPort));
@@ -111,14 +109,13 @@ function openOwnSpool(environment: Environment, proxyId: string): Promise<Spool>
   });
 }
 
-/** What the parts of this process tell each other. */
-interface ProxyState {
-  open: boolean;
-  running: number;
-  leasesLost: number;
-  redisIsDown: () => boolean;
-  /** Hears of every snapshot that comes into force. */
-  followSnapshot: (snapshot: CompiledSnapshot) => void;
+/** What every part of this process is joined with. */
+interface Parts {
+  environment: Environment;
+  log: Logger;
+  proxyId: string;
+  spool: Spool;
+  state: ProcessState;
 }
 
 interface OpenSnapshot {
@@ -130,14 +127,7 @@ interface OpenSnapshot {
 }
 
 /** The snapshot in force, from the disk first and then from control, and the metrics that tell its age. */
-async function openSnapshot(input: {
-  environment: Environment;
-  log: Logger;
-  proxyId: string;
-  spool: Spool;
-  state: ProxyState;
-}): Promise<OpenSnapshot> {
-  const { environment, log, proxyId, spool, state } = input;
+async function openSnapshot({ environment, log, proxyId, spool, state }: Parts): Promise<OpenSnapshot> {
   const folder = join(environment.required('HOC_DATA'), 'proxies', proxyId);
   const link = createControlLink(environment.required('HOC_CONTROL_URL'), environment.secret('HOC_NODE_TOKEN'));
   const credentials = createCredentialStore({
@@ -150,53 +140,41 @@ async function openSnapshot(input: {
   const telemetry = createTelemetry(
     {
       spool: () => ({ bytes: spool.stats().bytes, oldestAgeSeconds: spool.stats().oldestMs / secondMs }),
-      snapshotAgeSeconds: () => (feed.ageMs() ?? -secondMs) / secondMs,
+      snapshotAgeSeconds: () => (state.snapshotAgeMs() ?? -secondMs) / secondMs,
       redisIsDown: () => state.redisIsDown(),
       leasesLost: () => state.leasesLost,
     },
     (what, error) => log.error({ what, err: error }, 'the proxy failed'),
   );
   const publicKey = Buffer.from(environment.secret('HOC_SNAPSHOT_PUBLIC_KEY'), 'base64');
-  const feed = createSnapshotFeed({
-    source: link,
+  const { feed, refresh } = await openFreshSnapshot({
+    ...{ source: link, credentials, nowMs: clock.nowMs, log },
     cache: await openSnapshotCache(join(folder, 'snapshot')),
     publicKey: createPublicKey({ key: publicKey, format: 'der', type: 'spki' }),
-    nowMs: clock.nowMs,
     onChange: (snapshot) => {
       telemetry.manifestSequence.set(snapshot.manifest.sequence);
       state.followSnapshot(snapshot);
       log.info({ manifest: snapshot.manifestId, sequence: snapshot.manifest.sequence }, 'snapshot in force');
     },
+    onConfirmed: (isConfirmed) => telemetry.degraded('snapshot_not_confirmed', !isConfirmed),
   });
-  await feed.restore().catch((error: unknown) => log.warn({ err: error }, 'the snapshot on disk is not usable'));
-  const refresh = createRefresher({
-    feed,
-    credentials,
-    onTrouble: (on, error) => {
-      telemetry.degraded('snapshot_not_confirmed', on);
-      if (on) log.warn({ err: error }, 'control did not confirm the snapshot; the last good one stays in force');
-    },
-  });
-  await refresh();
+  state.snapshotAgeMs = feed.ageMs;
   return { link, feed, credentials, telemetry, refresh };
 }
 
 /** Joins everything the pipeline needs. `stop` settles what waits and closes what was opened here. */
-function joinGate(input: {
-  environment: Environment;
-  proxyId: string;
-  snapshot: OpenSnapshot;
-  spool: Spool;
-  state: ProxyState;
-}): {
+function joinGate(
+  parts: Parts,
+  snapshot: OpenSnapshot,
+): {
   gate: Gate;
   runs: CountedRuns;
   stop: () => Promise<void>;
 } {
-  const { environment, spool, state } = input;
+  const { environment, spool, state } = parts;
   const maxOpenRuns = environment.integer('HOC_MAX_OPEN_RUNS', 10_000);
-  const { feed, telemetry, credentials } = input.snapshot;
-  const { reservations, runs, settler, close } = joinCounters(input);
+  const { feed, telemetry, credentials } = snapshot;
+  const { reservations, runs, settler, close } = joinCounters(parts, snapshot);
   const upstream = createUpstreamClient();
   const gate: Gate = {
     clock,
@@ -228,18 +206,21 @@ function joinGate(input: {
 }
 
 /** Joins what stands between runs and the limit counters in Redis. */
-function joinCounters(input: {
-  environment: Environment;
-  proxyId: string;
-  snapshot: OpenSnapshot;
-  spool: Spool;
-  state: ProxyState;
-}): { reservations: Reservations; runs: CountedRuns; settler: Settler; close: () => Promise<void> } {
-  const { environment, spool, state } = input;
-  const { feed, telemetry } = input.snapshot;
+function joinCounters(
+  parts: Parts,
+  snapshot: OpenSnapshot,
+): { reservations: Reservations; runs: CountedRuns; settler: Settler; close: () => Promise<void> } {
+  const { environment, spool, state } = parts;
+  const { feed, telemetry } = snapshot;
   const redis = connectRedis(environment.required('REDIS_URL'));
+  const { host: address = '' } = redis.options;
+  const logAway = createCountersAwayLog({
+    ...{ log: parts.log, nowMs: clock.nowMs, snapshot: feed.current },
+    address: `${address}:${redis.options.port ?? ''}`,
+  });
   const reservations = createReservations(redis, {
-    callerId: `proxy:${input.proxyId}`,
+    onCircuit: (circuit) => logAway(circuit === 'open'),
+    callerId: `proxy:${parts.proxyId}`,
     timeoutMs: environment.integer('HOC_REDIS_TIMEOUT_MS', 75),
     epochOf: (tenant) => feed.current()?.tenants.get(tenant)?.ids.counter_epoch ?? null,
   });
@@ -260,9 +241,8 @@ function joinCounters(input: {
 }
 
 /** Answers new counter epochs from here on, also those that came into force before. */
-function joinMarks(input: { snapshot: OpenSnapshot; runs: CountedRuns; spool: Spool; state: ProxyState }): Marks {
-  const { runs, spool, state } = input;
-  const { link, feed, telemetry } = input.snapshot;
+function joinMarks({ spool, state }: Parts, { snapshot, runs }: { snapshot: OpenSnapshot; runs: CountedRuns }): Marks {
+  const { link, feed, telemetry } = snapshot;
   const marks = createMarks({ runs, spool, control: link, clock, onFailure: telemetry.failed });
   state.followSnapshot = marks.follow;
   const current = feed.current();
@@ -271,15 +251,8 @@ function joinMarks(input: { snapshot: OpenSnapshot; runs: CountedRuns; spool: Sp
 }
 
 /** Takes the lease of this proxy id for this spool and keeps it. Throws `conflict` where another spool has it. */
-async function joinLease(input: {
-  environment: Environment;
-  log: Logger;
-  proxyId: string;
-  spool: Spool;
-  state: ProxyState;
-}): Promise<LeaseKeeper> {
-  const { log, proxyId, spool, state } = input;
-  const redis = connectRedis(input.environment.required('REDIS_URL'));
+async function joinLease({ environment, log, proxyId, spool, state }: Parts): Promise<LeaseKeeper> {
+  const redis = connectRedis(environment.required('REDIS_URL'));
   const lease = createLease(redis, { name: `proxy:${proxyId}`, ttlMs: leaseMs, holder: spool.identity });
   try {
     const keeper = await keepLease({
@@ -298,40 +271,23 @@ async function joinLease(input: {
   }
 }
 
-/** Says once a second what is in force here, and listens for pushes of a new manifest beside the poll. */
-async function reportLive(input: {
-  environment: Environment;
-  log: Logger;
-  proxyId: string;
-  spool: Spool;
-  snapshot: OpenSnapshot;
-  state: ProxyState;
-  marks: Marks;
-}): Promise<{ stop: () => Promise<void> }> {
-  const { log, proxyId, spool, state, marks } = input;
-  const { feed } = input.snapshot;
-  const refresh = () => input.snapshot.refresh().then(marks.tell);
-  const url = input.environment.required('REDIS_URL');
+/** Opens what live state goes out by and manifests are pushed over, and keeps both going. */
+async function joinLive(
+  { environment, log, proxyId, spool, state }: Parts,
+  { snapshot, marks }: { snapshot: OpenSnapshot; marks: Marks },
+): Promise<{ stop: () => Promise<void> }> {
+  const url = environment.required('REDIS_URL');
   const writing = connectRedis(url);
   const listening = connectRedis(url);
-  const writer = createLiveWriter(writing, proxyId);
-  const unsubscribe = await createManifestChannel(listening).subscribe(() => void refresh());
-  const write = () =>
-    writer
-      .write({
-        proxy_id: proxyId,
-        proxy_epoch: spool.epoch,
-        at_ms: clock.nowMs(),
-        manifest_id: feed.current()?.manifestId ?? null,
-        manifest_sequence: feed.current()?.manifest.sequence ?? null,
-        running: state.running,
-        draining: !state.open,
-      })
-      .catch((error: unknown) => log.debug({ err: error }, 'live state not written'));
-  const timers = [setInterval(() => void refresh(), pollMs), setInterval(() => void write(), secondMs)];
+  const live = await reportLive({
+    read: () => describeLive({ state, snapshot: snapshot.feed.current(), spool }, clock.nowMs()),
+    write: createLiveWriter(writing, proxyId).write,
+    subscribe: createManifestChannel(listening).subscribe,
+    refresh: () => snapshot.refresh().then(marks.tell),
+    onFailure: (error) => log.debug({ err: error }, 'live state not written'),
+  });
   const stop = async () => {
-    for (const timer of timers) clearInterval(timer);
-    await unsubscribe();
+    await live.stop();
     writing.disconnect();
     listening.disconnect();
   };
@@ -340,13 +296,4 @@ async function reportLive(input: {
 
 async function readMetrics({ registry }: ProxyTelemetry): Promise<{ contentType: string; body: string }> {
   return { contentType: registry.contentType, body: await registry.metrics() };
-}
-
-function listReasons(input: { open: boolean; feed: SnapshotFeed; spool: Spool; lease: LeaseKeeper }): string[] {
-  return [
-    ...(input.open ? [] : ['draining']),
-    ...(input.feed.current() === null ? ['no snapshot yet'] : []),
-    ...(input.spool.accepts() ? [] : ['the spool takes no new runs']),
-    ...(input.lease.state() === 'taken' ? ['another proxy holds this proxy id'] : []),
-  ];
 }

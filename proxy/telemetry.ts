@@ -121,7 +121,7 @@ function createLimitMetrics(
   });
   const cuts = new Counter({
     name: 'hoc_streams_cut_total',
-    help: 'Runs under way that were ended: limit, cap, duration, redis (no counters), unmeasured (not readable)',
+    help: 'Runs under way that were ended: limit, cap, duration, gone, redis (no counters), spool (no record), unmeasured',
     labelNames: ['cause'],
     registers,
   });

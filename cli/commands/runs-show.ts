@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { ShownRun } from '../../console/contract/index.ts';
-import type { LimitCharge } from '../../storage/schema/run.ts';
 import { withControl } from '../connection.ts';
+import { formatCharge } from '../output/charge.ts';
 import { formatUsd } from '../output/money.ts';
 import { print, printJson } from '../output/print.ts';
 import { neutraliseTerminal } from '../output/terminal.ts';
@@ -60,12 +60,7 @@ function formatRun(run: ShownRun): string {
   const events = run.events.map(({ stage, at_us, detail }) =>
     neutraliseTerminal(`  ${`${(at_us / 1000).toFixed(2)} ms`.padStart(13)}  ${stage.padEnd(9)} ${detail}`),
   );
-  const limits = run.limits.map((charge) => neutraliseTerminal(formatCharge(charge)));
+  const limits = run.limits.map((charge) => neutraliseTerminal(`  ${formatCharge(charge)}`));
   const parts = [lines, limits, events].filter((part) => part.length > 0);
   return `${parts.map((part) => part.join('\n')).join('\n\n')}\n`;
-}
-
-function formatCharge({ id, reserved, settled, taken, ceiling, near }: LimitCharge): string {
-  const counter = taken === null ? `ceiling ${ceiling}` : `then ${taken} of ${ceiling}`;
-  return `  limit ${id}: ${settled} (reserved ${reserved}), ${counter}${near ? ', first near its mark' : ''}`;
 }

@@ -26,12 +26,21 @@ export function inheritedEnv(env: NodeJS.ProcessEnv, secretNames: readonly strin
 }
 
 /**
+ * Words to Node itself. Control allocates little between its looks: left alone V8 widens and narrows the space for new
+ * objects between 2 and 32 MiB over half an hour, which reads like a leak and buys nothing.
+ */
+const nodeWords: Readonly<Partial<Record<NodeProcess, readonly string[]>>> = {
+  control: ['--min-semi-space-size=4', '--max-semi-space-size=4'],
+};
+
+/**
  * How to run one of our processes; it ends when our end of its stdin pipe closes, however we end. One that
  * `waits` loads its code and runs when a byte comes through that pipe.
  */
 export function nodeCommand(name: NodeProcess, env: Readonly<Record<string, string>>, waits = false): ChildCommand {
   const waiting = waits ? { HOC_AWAIT_RELEASE: '1' } : {};
-  return { program: process.execPath, args: [entry, name], env: { ...env, ...waiting, HOC_PARENT_PIPE: '1' } };
+  const args = [...(nodeWords[name] ?? []), entry, name];
+  return { program: process.execPath, args, env: { ...env, ...waiting, HOC_PARENT_PIPE: '1' } };
 }
 
 /** A long-running process of ours. `env` sees where it listened before, so that a restart comes back to the same place. */

@@ -66,7 +66,6 @@ function describeEnvironments({ folder, addresses, urls, secrets, bootstrapToken
     ...base,
     ...urls,
     HOC_CONSOLE_LISTEN: listenText(addresses.console),
-    HOC_PUBLIC_CONSOLE_URL: inherited.HOC_PUBLIC_CONSOLE_URL ?? consoleUrl,
     HOC_NODE_TOKEN: secrets.nodeToken,
     HOC_KEY_HASH_SECRET: secrets.keyHashSecret,
     HOC_MASTER_KEY: secrets.masterKey,

@@ -1,7 +1,8 @@
 import { type Static, Type } from 'typebox';
 import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
 import type { Finding } from '../../storage/schema/errors.ts';
-import type { RunRow } from '../../storage/schema/run.ts';
+import type { LimitCharge, RunRow } from '../../storage/schema/run.ts';
+import type { LimitUnit } from '../../storage/schema/snapshot.ts';
 
 /** Bodies and answers of `/api/v1`, snake_case as everywhere in JSON. */
 const strict = { additionalProperties: false } as const;
@@ -124,7 +125,9 @@ export interface ShownPayload {
 }
 
 /** One run as `hoc runs show` has it: the row, why it was decided so, what was captured, and the records behind it. */
-export interface ShownRun extends RunRow {
+export interface ShownRun extends Omit<RunRow, 'limits'> {
+  /** What it took of each limit, in that limit's unit; null where control does not know the limit any more. */
+  limits: readonly (LimitCharge & { unit: LimitUnit | null })[];
   context: DecisionContext | null;
   decision: Decision | null;
   payloads: readonly ShownPayload[];
@@ -152,8 +155,32 @@ export interface AcceptedGap {
 /** One finding of `hoc doctor`. */
 export interface DoctorFinding {
   check: string;
-  severity: 'ok' | 'warning' | 'error';
+  severity: 'ok' | 'acknowledged' | 'warning' | 'error';
   message: string;
+  /** Of damage that stays for good: the name by which a person can acknowledge it. */
+  id?: string;
+  acknowledged?: Acknowledgement;
+}
+
+export interface Acknowledgement {
+  by: string;
+  at_ms: number;
+  reason: string;
+}
+
+export const acknowledgeSchema = Type.Object(
+  {
+    finding: Type.String({ minLength: 1, maxLength: 400 }),
+    reason: Type.String({ minLength: 1, maxLength: 500 }),
+  },
+  strict,
+);
+
+/** Damage that a person has just acknowledged, as it was found then. */
+export interface AcknowledgedFinding {
+  id: string;
+  message: string;
+  acknowledged: Acknowledgement;
 }
 
 /** Every error answer, `application/problem+json` (RFC 9457). `detail` is a sentence that may be shown to anyone. */

@@ -8,6 +8,7 @@ import {
 import type { RunRow } from '../../storage/schema/run.ts';
 import type {
   AcceptedGap,
+  AcknowledgedFinding,
   ApplyRequest,
   ApplyResult,
   CreatedKey,
@@ -104,6 +105,11 @@ export class ControlClient {
   async examine(): Promise<readonly DoctorFinding[]> {
     const answer = await this.#json<{ findings: DoctorFinding[] }>({ method: 'GET', path: '/api/v1/doctor' });
     return answer.findings;
+  }
+
+  /** Puts on record that damage was seen and dealt with; throws `not_found` where none of that name stands. */
+  acknowledge(finding: string, reason: string): Promise<AcknowledgedFinding> {
+    return this.#json({ method: 'POST', path: '/api/v1/doctor/acknowledge', body: { finding, reason } });
   }
 
   /** The JSON Schema of the configuration file. */

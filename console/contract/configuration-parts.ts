@@ -8,6 +8,13 @@ export const slug = Type.String({
   description: 'a slug: lower-case letters, digits and hyphens, at most 63, starting with a letter or digit',
 });
 
+/** Names of price lists are those of the bundled ones too, and some of these have underscores. */
+export const priceListName = Type.String({
+  pattern: '^[a-z0-9][a-z0-9_-]{0,62}$',
+  description:
+    'the name of a price list: lower-case letters, digits, hyphens and underscores, at most 63, starting with a letter or digit',
+});
+
 export const identifier = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$',
   description: 'an id: letters, digits, dots, hyphens and underscores, at most 63, starting with a letter or digit',

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { instant, slug, strict, usd } from './configuration-parts.ts';
+import { instant, priceListName, strict, usd } from './configuration-parts.ts';
 
 const rate = Type.Optional(usd);
 const tokenCount = Type.Integer({
@@ -70,7 +70,7 @@ const model = Type.Object(
 
 /** A tenant's own prices: looked in before the bundled ones, for the list of the same name. */
 export const priceList = Type.Object(
-  { list: slug, models: Type.Array(model, { maxItems: 5_000, description: 'a list of models' }) },
+  { list: priceListName, models: Type.Array(model, { maxItems: 5_000, description: 'a list of models' }) },
   strict,
 );
 

@@ -1,6 +1,16 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { limit, unbounded, unpriced, whenRedisIsDown } from './configuration-limit.ts';
-import { actor, identifier, instant, keyName, scope, shortText, slug, strict } from './configuration-parts.ts';
+import {
+  actor,
+  identifier,
+  instant,
+  keyName,
+  priceListName,
+  scope,
+  shortText,
+  slug,
+  strict,
+} from './configuration-parts.ts';
 import { priceList } from './configuration-prices.ts';
 
 /**
@@ -42,7 +52,7 @@ const provider = Type.Object(
       }),
     ),
     allowPrivate: Type.Optional(Type.Boolean({ description: '`true` or `false`' })),
-    priceAs: Type.Optional(slug),
+    priceAs: Type.Optional(priceListName),
     headers: Type.Optional(
       Type.Record(
         Type.String({ pattern: headerNames }),

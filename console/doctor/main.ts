@@ -27,7 +27,7 @@ export async function runDoctor(input: { env: Variables; json: boolean }): Promi
   if (input.json) process.stdout.write(`${JSON.stringify({ ok: !failed, findings })}\n`);
   else
     for (const { check, severity, message } of findings)
-      process.stdout.write(`${severity.padEnd(8)} ${check}: ${message}\n`);
+      process.stdout.write(`${severity.padEnd(12)} ${check}: ${message.replace(/\p{Cc}/gu, '?')}\n`);
   return failed ? 1 : 0;
 }
 

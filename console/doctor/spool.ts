@@ -21,7 +21,7 @@ function readSamples(text: string, name: string): Sample[] {
 
 /**
  * Judges the spools by the metrics of an admin address: a spool whose oldest segment waits for more than a minute is not
- * being shipped, and a quarantined frame is a record that was damaged.
+ * being shipped. What is damaged in them is for control to say, which knows what was acknowledged.
  */
 export function judgeSpools(metrics: string): DoctorFinding[] {
   const check = 'spool';
@@ -34,10 +34,6 @@ export function judgeSpools(metrics: string): DoctorFinding[] {
     if (waiting === 0) continue;
     const message = `${age.process}: ${waiting} bytes wait for ${Math.round(age.value)} s; is the shipper running, does ClickHouse answer?`;
     findings.push({ check, severity: 'error', message });
-  }
-  const damaged = readSamples(metrics, 'hoc_shipper_quarantined_frames_total').filter((sample) => sample.value > 0);
-  for (const sample of damaged) {
-    findings.push({ check, severity: 'error', message: `${sample.process}: ${sample.value} frames are quarantined` });
   }
   if (findings.length > 0) return findings;
   const total = bytes.reduce((sum, sample) => sum + sample.value, 0);

@@ -1,4 +1,5 @@
 import type {
+  AcknowledgementRow,
   ApiKeyRow,
   AuditEntryRow,
   AuditOpenValuesRow,
@@ -23,7 +24,13 @@ import type {
 import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
 import type { LiveState, SpoolReport } from '../../storage/schema/live.ts';
 import type { PayloadHead } from '../../storage/schema/record.ts';
-import type { CounterWindow, OpenReservation, Reading, RebuiltCounter } from '../../storage/schema/reservation.ts';
+import type {
+  CounterWindow,
+  GoneRun,
+  OpenReservation,
+  Reading,
+  RebuiltCounter,
+} from '../../storage/schema/reservation.ts';
 import type { RunRow } from '../../storage/schema/run.ts';
 import type { TenantScope } from '../../storage/schema/scope.ts';
 import type { CredentialDocument, LimitDimension, SealedCredentials } from '../../storage/schema/snapshot.ts';
@@ -66,7 +73,7 @@ export interface ControlTransaction {
   readPolicyVersions(tenant: string): Promise<Map<string, number>>;
   insertLimit(row: LimitRow): Promise<void>;
   updateLimitState(version: Version, state: LimitRow['state']): Promise<void>;
-  readLimitVersions(tenant: string): Promise<Map<string, number>>;
+  readNewestLimits(tenant: string, ids: readonly string[] | null): Promise<Map<string, LimitRow>>;
   lockSnapshot(): Promise<void>;
   saveDocument(row: DocumentRow): Promise<void>;
   readDocument(sha256: string): Promise<Buffer | null>;
@@ -84,6 +91,8 @@ export interface ControlTransaction {
   insertAuditEntries(entries: readonly AuditEntryRow[], open: readonly AuditOpenValuesRow[]): Promise<void>;
   readAuditHoles(): Promise<{ tenant: string; sequence: number; entries: number }[]>;
   insertBatchSeal(row: BatchSealRow): Promise<{ added: boolean; row: BatchSealRow }>;
+  readAcknowledgements(): Promise<AcknowledgementRow[]>;
+  saveAcknowledgement(row: AcknowledgementRow): Promise<void>;
   readSpools(): Promise<SpoolRow[]>;
   saveSpoolReport(row: { proxy_id: string; report: string; reported_at_ms: number }): Promise<void>;
   saveLiveProxies(rows: readonly { proxy_id: string; live_at_ms: number; live_epoch: number }[]): Promise<void>;
@@ -139,10 +148,20 @@ export interface ServerState {
 }
 
 /** The counters of limits in Redis. All reject where it does not answer. */
+/** Reservations of a tenant that nobody settled in time, since its counters stand. Unix ms; null for none. */
+export interface ExpiredRuns {
+  /** Those that then counted as spent, the ones below included. */
+  count: number;
+  /** Those of them that were settled, or went on, after all. */
+  madeGood: number;
+  firstAtMs: number | null;
+  lastAtMs: number | null;
+}
+
 export interface CountersPort {
   server(): Promise<ServerState>;
-  /** The epoch that stands of a tenant, null for none, and how often each caller wrote. */
-  look(tenant: string): Promise<{ epoch: string | null; ticks: ReadonlyMap<string, number> }>;
+  /** The epoch that stands of a tenant, null for none, how often each caller wrote, and what expired. */
+  look(tenant: string): Promise<{ epoch: string | null; ticks: ReadonlyMap<string, number>; expired: ExpiredRuns }>;
   /** From here on nothing counts under that epoch. */
   invalidate(tenant: string, epoch: string): Promise<void>;
   /** Replaces whatever stands of the tenant, and only then makes the epoch valid. */
@@ -151,6 +170,7 @@ export interface CountersPort {
     epoch: string;
     counters: readonly RebuiltCounter[];
     open: readonly OpenReservation[];
+    gone: readonly GoneRun[];
   }): Promise<void>;
   read(tenant: string, items: readonly { key: string; window: CounterWindow }[]): Promise<readonly Reading[]>;
 }
@@ -158,6 +178,8 @@ export interface CountersPort {
 /** What recorded runs were charged. */
 export interface ChargesPort {
   sum(scope: TenantScope, query: ChargesQuery): Promise<readonly ChargeSum[]>;
+  /** Ids of runs begun at `sinceMs` (Unix ms) or later that were closed because their proxy was gone. */
+  abandoned(scope: TenantScope, sinceMs: number): Promise<readonly string[]>;
 }
 
 export interface ChargesQuery {
@@ -239,6 +261,8 @@ export interface MetricsPort {
   /** All tenants, and whether the counters of each are valid. */
   countersSeen(tenants: readonly { tenant: string; valid: boolean }[]): void;
   rebuildEnded(result: 'done' | 'failed'): void;
+  /** How many reservations of a tenant have expired since its counters stand. */
+  reservationsExpired(tenant: string, count: number): void;
   /** By proxy, how many rebuilds wait for its spool. */
   rebuildsWait(proxies: ReadonlyMap<string, number>): void;
   spoolsSeen(spools: readonly { report: SpoolReport; ageMs: number }[]): void;

@@ -12,6 +12,7 @@ export type Permission =
   | 'runs.read'
   | 'tenants.read'
   | 'installation.read'
+  | 'installation.write'
   | 'node.enrol'
   | 'node.snapshot'
   | 'node.credentials';

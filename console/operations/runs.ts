@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
+import { unitOf } from '../../policy/limits/index.ts';
 import type { Principal } from '../../storage/schema/control.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { RunRow } from '../../storage/schema/run.ts';
 import type { TenantScope } from '../../storage/schema/scope.ts';
+import type { LimitEntry } from '../../storage/schema/snapshot.ts';
 import type { RunsPage, RunsQuery, ShownPayload, ShownRun } from '../contract/api.ts';
 import { type ExportedRun, runExportFields } from '../contract/run-export.ts';
 import type { ControlContext } from './context.ts';
@@ -29,12 +31,25 @@ export async function listRuns(
   return { runs: page.rows, next: page.next };
 }
 
-/** One run with its decision and events. Throws `not_found`. */
+/** One run with its decision, events, and what it took of limits. Throws `not_found`. */
 export async function showRun(context: ControlContext, principal: Principal, runId: string): Promise<ShownRun> {
   const found = await context.runs.read(scopeOf(principal), runId);
   if (found === null) throw new HocError({ code: 'not_found', publicMessage: 'There is no run of that id' });
   const { run, context: decided, decision, payloads, records } = found;
-  return { ...run, context: decided, decision, payloads: payloads.map(showPayload), records };
+  const limits = await nameUnits(context, run);
+  return { ...run, limits, context: decided, decision, payloads: payloads.map(showPayload), records };
+}
+
+/** A limit never changes what it counts, so its newest version names the unit of every charge. */
+async function nameUnits(context: ControlContext, run: RunRow): Promise<ShownRun['limits']> {
+  const { tenant, limits } = run;
+  if (tenant === null || limits.length === 0) return limits.map((charge) => ({ ...charge, unit: null }));
+  const ids = limits.map((charge) => charge.id);
+  const newest = await context.store.transaction((tx) => tx.readNewestLimits(tenant, ids));
+  return limits.map((charge) => {
+    const definition = newest.get(charge.id)?.definition;
+    return { ...charge, unit: definition === undefined ? null : unitOf(JSON.parse(definition) as LimitEntry) };
+  });
 }
 
 function showPayload({ part, content_type, content_encoding, whole_bytes, stored_bytes, body }: Payload): ShownPayload {

@@ -1,7 +1,13 @@
 import type { DoctorFinding } from '../contract/api.ts';
 
+/** What was found of damage that cannot be mended: a count, or ranges of a sequence, both ends included. */
+export type Damage = { count: number } | { ranges: readonly (readonly [from: number, to: number])[] };
+
 /** What one check came to. */
-export type Verdict = Omit<DoctorFinding, 'check'>;
+export interface Verdict extends Pick<DoctorFinding, 'severity' | 'message'> {
+  /** Of damage that stays for good: its name, and how much there is. A person can acknowledge it. */
+  damage?: { id: string; found: Damage };
+}
 
 /** Nothing is wrong. */
 export function ok(message: string): Verdict {

@@ -52,6 +52,7 @@ const openRun = Type.Object(
           key: Type.String({ minLength: 1, maxLength: 1_000 }),
           window,
           amount: Type.String({ pattern: '^(0|[1-9][0-9]{0,15})$' }),
+          atMs: Type.Optional(count),
         },
         strict,
       ),

@@ -1,7 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { acknowledgeSchema } from '../contract/api.ts';
 import type { ControlContext } from '../operations/context.ts';
-import { type DiagnosisPort, diagnose } from '../operations/diagnose.ts';
+import { acknowledgeFinding, type DiagnosisPort, diagnose } from '../operations/diagnose.ts';
 import { listTenants } from '../operations/tenants.ts';
+import { principalOf } from './access.ts';
 
 /** The installation as a whole: its tenants, and what is wrong with it. */
 export function installationRoutes(context: ControlContext, diagnosis: DiagnosisPort): FastifyPluginAsyncTypebox {
@@ -12,5 +14,13 @@ export function installationRoutes(context: ControlContext, diagnosis: Diagnosis
     server.get('/doctor', { config: { permission: 'installation.read' } }, async () => ({
       findings: await diagnose(context, diagnosis),
     }));
+    server.post(
+      '/doctor/acknowledge',
+      { config: { permission: 'installation.write' }, schema: { body: acknowledgeSchema } },
+      async (request) => {
+        const { finding: id, reason } = request.body;
+        return acknowledgeFinding(context, principalOf(request), { port: diagnosis, id, reason });
+      },
+    );
   };
 }

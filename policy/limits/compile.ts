@@ -9,7 +9,7 @@ import type {
   Scope,
 } from '../../storage/schema/snapshot.ts';
 import { checkLimits } from './check.ts';
-import { hasWindow, listUnits } from './unit.ts';
+import { hasWindow, unitOf } from './unit.ts';
 import { parseWindow } from './window.ts';
 
 /** Another ceiling from `fromMs` up to, not including, `untilMs`. */
@@ -64,7 +64,7 @@ function compileLimit(limit: LimitEntry): CompiledLimit {
   return {
     id: limit.id,
     kind: limit.kind,
-    unit: limit.unit ?? listUnits(limit.kind)[0] ?? 'requests',
+    unit: unitOf(limit),
     ceiling,
     near: computeNear(ceiling, nearPercent),
     nearPercent,

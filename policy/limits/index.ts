@@ -10,4 +10,5 @@ export { chargeOfRefusal, chargesOf, type SettledOutcome, settleAmounts } from '
 export * as specification from './specification.ts';
 export { computeSubTenantPaths } from './sub-tenant-path.ts';
 export { type SubjectFacts, subjectKey } from './subject.ts';
+export { unitOf } from './unit.ts';
 export { findClose, findPosition, parseWindow } from './window.ts';

@@ -1,34 +1,37 @@
-import type { CounterWindow, OpenReservation, RebuiltCounter } from '../../storage/schema/reservation.ts';
+import type { CounterWindow, GoneRun, OpenReservation, RebuiltCounter } from '../../storage/schema/reservation.ts';
 import { maxAmount } from './amount.ts';
 import {
   type Charge,
   chargeable,
+  copy,
   type Draft,
   expireRun,
   forget,
   type LimitsState,
   nameWindow,
+  nothingReserved,
   total,
-} from './specification.ts';
+} from './specification-state.ts';
 import { findPosition, isOpen } from './window.ts';
 
 /**
  * The state that a tenant stands in after its counters were rebuilt at `nowMs`: what the Redis driver must write.
  *
  * Used amounts count in the window or bucket of their instant, and one of the future counts now. A reservation counts in
- * that of its own instant, and is due `expiresInMs` after it; one that is due already stands as spent at once, to be
- * replaced by a late settlement or opened again by a renewal, as after any expiry. Entries of one run are one reservation
- * that holds the larger of two amounts and is due last. What no window counts any more is left out; nothing passes 9e15.
+ * that of its own instant, an item of it in that of its own if it has one, and is due `expiresInMs` after the first; one
+ * that is due already stands as spent at once, to be replaced by a late settlement or opened again by a renewal, as after
+ * any expiry. Entries of one run are one reservation that holds the larger of two amounts at the later instant and is due
+ * last, and a run with an entry is not gone. What no window counts any more is left out; nothing passes 9e15.
  */
 export function restore(
-  rebuilt: { counters: readonly RebuiltCounter[]; open: readonly OpenReservation[] },
+  rebuilt: { counters: readonly RebuiltCounter[]; open: readonly OpenReservation[]; gone?: readonly GoneRun[] },
   nowMs: number,
 ): LimitsState {
-  const draft: Draft = { charges: [], newest: new Map(), runs: new Map(), marks: new Map(), ticks: new Map() };
+  const draft = copy({ ...nothingReserved, ticks: new Map() });
   for (const counter of rebuilt.counters) restoreCounter(draft, counter, nowMs);
   for (const [runId, { dueMs, items }] of mergeRuns(rebuilt.open)) {
     const due = dueMs <= nowMs;
-    draft.runs.set(runId, { dueMs, expired: due });
+    draft.runs.set(runId, { dueMs, stands: due ? 'expired' : 'open' });
     for (const { key, window, amount, atMs } of items) {
       const charge = place(draft, { runId, key, window, atMs }, nowMs);
       const counts = isOpen(window, charge.position, findPosition(window, nowMs));
@@ -37,8 +40,11 @@ export function restore(
     }
     if (!due) continue;
     const closes = expireRun(draft, runId, nowMs);
-    if (closes.length > 0) draft.runs.set(runId, { dueMs: Math.max(...closes), expired: true });
+    if (closes.length > 0) draft.runs.set(runId, { dueMs: Math.max(...closes), stands: 'expired' });
     else forget(draft, runId);
+  }
+  for (const { runId, untilMs } of rebuilt.gone ?? []) {
+    if (untilMs > nowMs && !draft.runs.has(runId)) draft.runs.set(runId, { dueMs: untilMs, stands: 'gone' });
   }
   return draft;
 }
@@ -92,8 +98,13 @@ function mergeRuns(open: readonly OpenReservation[]): Map<string, MergedRun> {
     for (const item of items) {
       const counter = nameWindow(item.key, item.window);
       const known = run.items.find((one) => nameWindow(one.key, one.window) === counter);
-      if (known === undefined) run.items.push({ ...item, atMs });
-      else if (item.amount > known.amount) known.amount = item.amount;
+      const sinceMs = item.atMs ?? atMs;
+      if (known === undefined) {
+        run.items.push({ ...item, atMs: sinceMs });
+        continue;
+      }
+      if (item.amount > known.amount) known.amount = item.amount;
+      known.atMs = Math.max(known.atMs, sinceMs);
     }
   }
   return runs;

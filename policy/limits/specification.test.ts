@@ -3,7 +3,7 @@ import t from 'tap';
 import type { CounterWindow, ReserveReply } from '../../storage/schema/reservation.ts';
 import { specification } from './index.ts';
 
-const { applyCall, expire, nothingReserved, read, reserve, settle } = specification;
+const { applyCall, countOnce, expire, nothingReserved, read, reserve, settle } = specification;
 const day: CounterWindow = { align: 'calendar', unitMs: 86_400_000 };
 const minute: CounterWindow = { align: 'rolling', windowMs: 60_000 };
 const none: CounterWindow = { align: 'none' };
@@ -166,6 +166,56 @@ t.test('what a refused run would have brought to its mark is not near', (t) => {
   const refused = reserve(first.state, request('b', item(day, 40n)), noon);
   t.match(refused.reply, { kind: 'refused', readings: [{ near: false }] });
   t.equal(nearOf(reserve(refused.state, request('c', item(day, 10n)), noon)), true);
+  t.end();
+});
+
+t.test('a run that was settled for good holds and charges nothing any more, for a day', (t) => {
+  const open = reserve(nothingReserved, request('a', item(day, 60n)), noon).state;
+  for (const state of [open, nothingReserved]) {
+    const gone = settle(state, { runId: 'a', items: [{ key: 'c:l:*', amount: 7n }], final: true }, noon);
+    const before = read(gone, item(day, 0n), noon);
+    const asked = reserve(gone, request('a', item(day, 90n)), noon);
+    t.same(asked.reply, { kind: 'gone' });
+    const late = settle(asked.state, { runId: 'a', items: [{ key: 'c:l:*', amount: 50n }] }, noon);
+    const counted = countOnce(late, { runId: 'a', atMs: noon, items: [{ ...item(day, 50n) }] }, noon);
+    t.same(read(counted, item(day, 0n), noon), before);
+    const nearly = reserve(expire(counted, 8, noon + 86_399_999), request('a', item(day, 1n)), noon + 86_399_999);
+    t.equal(nearly.reply.kind, 'gone');
+    const after = expire(counted, 8, noon + 86_400_000);
+    t.equal(reserve(after, request('a', item(day, 1n)), noon + 86_400_000).reply.kind, 'granted');
+  }
+  t.end();
+});
+
+t.test('a run that nobody reserved is counted once, where it was let through, above any ceiling', (t) => {
+  const run = {
+    runId: 'a',
+    atMs: noon - 30_000,
+    items: [item(day, 500n), item(minute, 3n, 1n, 'm'), item(none, 1n, 1n, 'n')],
+  };
+  const once = countOnce(nothingReserved, run, noon);
+  const twice = countOnce(once, { ...run, atMs: noon }, noon);
+  for (const state of [once, twice]) {
+    t.match(read(state, item(day, 0n), noon), { used: 500n, reserved: 0n });
+    t.match(read(state, item(minute, 0n, 1n, 'm'), noon + 20_000), { used: 3n });
+    t.match(read(state, item(minute, 0n, 1n, 'm'), noon + 40_000), { used: 0n }, 'it left with its own instant');
+    t.match(read(state, item(none, 0n, 1n, 'n'), noon), { used: 0n, reserved: 0n });
+  }
+  const passed = countOnce(nothingReserved, { ...run, atMs: noon - 86_400_000 }, noon);
+  t.match(read(passed, item(day, 0n), noon), { used: 0n });
+  t.end();
+});
+
+t.test('expired runs are counted, and those that were settled or went on after all', (t) => {
+  let state = nothingReserved;
+  for (const runId of ['a', 'b', 'c']) state = reserve(state, request(runId, item(day, 5n)), noon).state;
+  state = reserve(state, request('slot', item(none, 1n, 1n, 'n')), noon).state;
+  state = expire(state, 8, noon + 1000);
+  t.same(state.expiries, { count: 3, madeGood: 0, firstAtMs: noon + 1000, lastAtMs: noon + 1000 });
+  state = settle(state, { runId: 'a', items: [] }, noon + 2000);
+  state = reserve(state, request('b', item(day, 5n)), noon + 2000).state;
+  t.match(state.expiries, { count: 3, madeGood: 2 });
+  t.match(expire(state, 8, noon + 3000).expiries, { count: 4, firstAtMs: noon + 1000, lastAtMs: noon + 3000 });
   t.end();
 });
 

@@ -10,60 +10,28 @@ import type {
   ReserveRequest,
   SettleRequest,
 } from '../../storage/schema/reservation.ts';
-import { maxAmount } from './amount.ts';
-import { decideNear, type NearMark } from './specification-near.ts';
+import { bury, type Count, countItems } from './specification-count.ts';
+import { decideNear } from './specification-near.ts';
+import {
+  copy,
+  type Draft,
+  expireRun,
+  findCharges,
+  forget,
+  type LimitsState,
+  nameWindow,
+  prune,
+  settleCharge,
+  sum,
+  total,
+  touch,
+} from './specification-state.ts';
 import { findClose, findPosition, isOpen } from './window.ts';
 
-/** What one run holds of one counter: reserved while it is open, used once it is settled or expired. */
-export interface Charge {
-  /** Null once the run is settled: the charge only counts on. */
-  runId: string | null;
-  key: string;
-  /** Key and window: one key under two windows (a changed limit) is two counters. */
-  counter: string;
-  window: CounterWindow;
-  /** The calendar window or rolling bucket in which the run was reserved, or took more after that one had passed. */
-  position: number;
-  reserved: bigint;
-  used: bigint;
-}
-
-export interface OpenRun {
-  dueMs: number;
-  /** Whether the reservation has expired and stands as used, to be replaced by a late settlement. */
-  expired: boolean;
-}
-
-export interface LimitsState {
-  charges: readonly Charge[];
-  /** The newest position that each counter has seen: a clock that goes back does not reopen a window. */
-  newest: ReadonlyMap<string, number>;
-  runs: ReadonlyMap<string, OpenRun>;
-  /** When each counter was last told to be near. */
-  marks: ReadonlyMap<string, NearMark>;
-  /** How many calls each caller has made. */
-  ticks: ReadonlyMap<string, number>;
-}
-
-/** A state under construction. */
-export interface Draft extends LimitsState {
-  charges: Charge[];
-  newest: Map<string, number>;
-  runs: Map<string, OpenRun>;
-  marks: Map<string, NearMark>;
-}
+export { type LimitsState, nothingReserved } from './specification-state.ts';
 
 export type Reserve = Omit<ReserveRequest, 'tenant'>;
 export type Settle = Omit<SettleRequest, 'tenant'>;
-
-/** A tenant that has never reserved anything. */
-export const nothingReserved: LimitsState = {
-  charges: [],
-  newest: new Map(),
-  runs: new Map(),
-  marks: new Map(),
-  ticks: new Map(),
-};
 
 /**
  * Reserves for one run, or refuses naming the first item that does not fit; then nothing is taken.
@@ -71,7 +39,7 @@ export const nothingReserved: LimitsState = {
  * A run that is open already is raised to the given amounts, never lowered, and its expiry starts anew: the same request
  * twice is one reservation, and a larger one tops it up. What is topped up counts where the run was first reserved; once
  * that window has passed, a run that takes more counts as a whole where it does so, or it would take that from nobody. An
- * expired run is opened again.
+ * expired run is opened again, and one that is gone is told so. The reply names the items that count in the window of `nowMs` itself.
  */
 export function reserve(
   state: LimitsState,
@@ -80,12 +48,13 @@ export function reserve(
 ): { state: LimitsState; reply: ReserveReply } {
   const draft = copy(state);
   const run = draft.runs.get(request.runId);
+  if (run?.stands === 'gone') return { state: draft, reply: { kind: 'gone' } };
   const wanted = request.items.map((item) => {
     const counter = nameWindow(item.key, item.window);
     const newest = touch(draft, { counter, window: item.window }, nowMs);
     const held = draft.charges.find((charge) => charge.runId === request.runId && charge.counter === counter);
     const passed = held !== undefined && !isOpen(item.window, held.position, newest);
-    const isGone = held === undefined || (passed && run?.expired === true);
+    const isGone = held === undefined || (passed && run?.stands === 'expired');
     const more = item.amount - (isGone ? 0n : held.reserved + held.used);
     const delta = more <= 0n ? 0n : passed ? item.amount : more;
     return { item, counter, newest, held, passed, delta };
@@ -98,7 +67,7 @@ export function reserve(
     const readings = request.items.map((item) => read(draft, item, nowMs));
     return { state: draft, reply: { kind: 'refused', refused, readings } };
   }
-  if (run?.expired) reopen(draft, request.runId, nowMs);
+  if (run?.stands === 'expired') reopen(draft, request.runId, nowMs);
   for (const { item, counter, newest, held, passed, delta } of wanted) {
     if (held !== undefined) {
       if (passed && delta > 0n) Object.assign(held, { position: newest, reserved: 0n, used: 0n });
@@ -109,35 +78,56 @@ export function reserve(
     const { key, window, amount } = item;
     draft.charges.push({ runId: request.runId, key, counter, window, position: newest, reserved: amount, used: 0n });
   }
-  draft.runs.set(request.runId, { dueMs: nowMs + request.expiresInMs, expired: false });
+  draft.runs.set(request.runId, { dueMs: nowMs + request.expiresInMs, stands: 'open' });
   const readings = wanted.map(({ item, counter, newest, delta }) => {
     const near = tellNear(draft, { item, counter, position: newest, delta });
     return { ...read(draft, item, nowMs), near };
   });
-  return { state: draft, reply: { kind: 'granted', readings } };
+  const held = findCharges(draft, request.runId);
+  const items = wanted.flatMap(({ counter, newest }, index) => {
+    return held.some((charge) => charge.counter === counter && charge.position === newest) ? [index] : [];
+  });
+  return { state: draft, reply: { kind: 'granted', readings, placed: { atMs: nowMs, items } } };
 }
 
 /**
  * Replaces what a run holds by what it came to; an item that is not listed came to nothing. A run that is not known was
- * settled before: nothing happens. In a window that has passed nothing is charged.
+ * settled before: nothing happens, nor to one that is gone. In a window that has passed nothing is charged. After a final
+ * settlement the run is gone, known or not.
  */
 export function settle(state: LimitsState, request: Settle, nowMs: number): LimitsState {
   const draft = copy(state);
-  if (!draft.runs.delete(request.runId)) return draft;
+  if (!endRun(draft, request.runId)) return draft;
   const amounts = new Map(request.items.map((item) => [item.key, item.amount]));
-  for (const charge of draft.charges.filter(({ runId }) => runId === request.runId)) {
-    touch(draft, charge, nowMs);
-    charge.reserved = 0n;
-    charge.used = 0n;
-    charge.used = chargeable(draft, charge, amounts.get(charge.key) ?? 0n);
-    charge.runId = null;
+  for (const charge of findCharges(draft, request.runId)) {
+    settleCharge(draft, charge, { amount: amounts.get(charge.key) ?? 0n, nowMs });
   }
+  if (request.final === true) bury(draft, request.runId, nowMs);
   return prune(draft);
+}
+
+/** Charges a run that nobody reserved with what it came to, unless it is gone; after that it is. */
+export function countOnce(state: LimitsState, request: Count, nowMs: number): LimitsState {
+  const draft = copy(state);
+  if (!endRun(draft, request.runId)) return draft;
+  countItems(draft, request, nowMs);
+  bury(draft, request.runId, nowMs);
+  return prune(draft);
+}
+
+/** Answers whether the run may be settled: not where it is gone. */
+function endRun(draft: Draft, runId: string): boolean {
+  const stands = draft.runs.get(runId)?.stands;
+  if (stands === 'gone') return false;
+  if (stands === 'expired') draft.expiries.madeGood += 1;
+  draft.runs.delete(runId);
+  return true;
 }
 
 /**
  * Charges at most `atMost` runs that are due, the longest due first (ties by run id, as bytes), at what they reserved,
- * and forgets those charged before whose windows have all passed. Concurrency is given back instead.
+ * and forgets those charged before whose windows have all passed, and that others are gone. Concurrency is given back
+ * instead; a run that held nothing else does not count as expired.
  */
 export function expire(state: LimitsState, atMost: number, nowMs: number): LimitsState {
   const draft = copy(state);
@@ -146,9 +136,15 @@ export function expire(state: LimitsState, atMost: number, nowMs: number): Limit
     .sort(([a, x], [b, y]) => x.dueMs - y.dueMs || Buffer.compare(Buffer.from(a), Buffer.from(b)))
     .slice(0, atMost);
   for (const [runId, run] of due) {
-    const closes = run.expired ? [] : expireRun(draft, runId, nowMs);
-    if (closes.length > 0) draft.runs.set(runId, { dueMs: Math.max(...closes), expired: true });
-    else forget(draft, runId);
+    const closes = run.stands === 'open' ? expireRun(draft, runId, nowMs) : [];
+    if (closes.length === 0) {
+      forget(draft, runId);
+      continue;
+    }
+    draft.runs.set(runId, { dueMs: Math.max(...closes), stands: 'expired' });
+    draft.expiries.count += 1;
+    draft.expiries.firstAtMs ??= nowMs;
+    draft.expiries.lastAtMs = nowMs;
   }
   return prune(draft);
 }
@@ -170,10 +166,18 @@ export function read(state: LimitsState, item: { key: string; window: CounterWin
  */
 export function applyCall(
   state: LimitsState,
-  call: { caller: string; nowMs: number; sweep: number; settles: readonly Settle[]; reserves: readonly Reserve[] },
+  call: {
+    caller: string;
+    nowMs: number;
+    sweep: number;
+    settles: readonly (Settle | Count)[];
+    reserves: readonly Reserve[];
+  },
 ): { state: LimitsState; tick: number; replies: ReserveReply[] } {
   let next = expire(state, call.sweep, call.nowMs);
-  for (const request of call.settles) next = settle(next, request, call.nowMs);
+  for (const request of call.settles) {
+    next = 'atMs' in request ? countOnce(next, request, call.nowMs) : settle(next, request, call.nowMs);
+  }
   const replies = call.reserves.map((request) => {
     const done = reserve(next, request, call.nowMs);
     next = done.state;
@@ -181,16 +185,6 @@ export function applyCall(
   });
   const tick = (state.ticks.get(call.caller) ?? 0) + 1;
   return { state: { ...next, ticks: new Map(next.ticks).set(call.caller, tick) }, tick, replies };
-}
-
-function copy(state: LimitsState): Draft {
-  return {
-    charges: state.charges.map((charge) => ({ ...charge })),
-    newest: new Map(state.newest),
-    runs: new Map(state.runs),
-    marks: new Map(state.marks),
-    ticks: state.ticks,
-  };
 }
 
 /** Whether this grant is the first to bring the counter to its near mark; the counter is marked then. */
@@ -209,78 +203,11 @@ function tellNear(
   return tell;
 }
 
-/** One key under two windows is two counters. */
-export function nameWindow(key: string, window: CounterWindow): string {
-  return JSON.stringify([key, window]);
-}
-
-/** Where the counter stands; one that exists moves there for good. */
-function touch(draft: Draft, { counter, window }: Pick<Charge, 'counter' | 'window'>, nowMs: number): number {
-  const known = draft.newest.get(counter);
-  const position = findPosition(window, nowMs);
-  if (known === undefined) return position;
-  const newest = Math.max(known, position);
-  draft.newest.set(counter, newest);
-  return newest;
-}
-
-function isCounting(draft: Draft, { counter, window, position }: Charge): boolean {
-  return isOpen(window, position, draft.newest.get(counter) ?? position);
-}
-
-function sum(charges: readonly Charge[]): { used: bigint; reserved: bigint } {
-  return {
-    used: charges.reduce((all, one) => all + one.used, 0n),
-    reserved: charges.reduce((all, one) => all + one.reserved, 0n),
-  };
-}
-
-/** What counts in a counter where it stands now. */
-export function total(draft: Draft, counter: string): { used: bigint; reserved: bigint } {
-  return sum(draft.charges.filter((charge) => charge.counter === counter && isCounting(draft, charge)));
-}
-
-/** How much of `amount` is counted as used: nothing where the window has passed, and never over 9e15 in all. */
-export function chargeable(draft: Draft, charge: Charge, amount: bigint): bigint {
-  if (charge.window.align === 'none' || !isCounting(draft, charge)) return 0n;
-  const room = maxAmount - total(draft, charge.counter).used;
-  return amount < room ? amount : room;
-}
-
 function reopen(draft: Draft, runId: string, nowMs: number): void {
-  for (const charge of draft.charges.filter((one) => one.runId === runId)) {
+  for (const charge of findCharges(draft, runId)) {
     touch(draft, charge, nowMs);
     charge.reserved = charge.used;
     charge.used = 0n;
   }
-}
-
-/** Charges an open run that is due; answers when its windows close that still count it. */
-export function expireRun(draft: Draft, runId: string, nowMs: number): number[] {
-  return draft.charges
-    .filter((charge) => charge.runId === runId)
-    .flatMap((charge) => {
-      touch(draft, charge, nowMs);
-      const { reserved } = charge;
-      charge.reserved = 0n;
-      charge.used = chargeable(draft, charge, reserved);
-      const counts = charge.window.align !== 'none' && isCounting(draft, charge);
-      return counts ? [findClose(charge.window, charge.position)] : [];
-    });
-}
-
-/** Forgets a run; what it was charged counts on. */
-export function forget(draft: Draft, runId: string): void {
-  draft.runs.delete(runId);
-  for (const charge of draft.charges) {
-    if (charge.runId === runId) charge.runId = null;
-  }
-}
-
-/** Drops charges that no run holds and that no reading will ever count again. */
-function prune(draft: Draft): Draft {
-  draft.charges = draft.charges.filter(
-    (charge) => charge.runId !== null || (charge.window.align !== 'none' && isCounting(draft, charge)),
-  );
-  return draft;
+  draft.expiries.madeGood += 1;
 }

@@ -1,5 +1,5 @@
-import type { CounterWindow, OpenReservation, RebuiltCounter } from '../../storage/schema/reservation.ts';
-import type { Charge, LimitsState } from './specification.ts';
+import type { CounterWindow, GoneRun, OpenReservation, RebuiltCounter } from '../../storage/schema/reservation.ts';
+import type { Charge, LimitsState } from './specification-state.ts';
 import { findClose, findPosition, isOpen, rollingBuckets } from './window.ts';
 
 /**
@@ -8,11 +8,17 @@ import { findClose, findPosition, isOpen, rollingBuckets } from './window.ts';
  * An expired run is an open reservation that is past due. Everything that is due must have been expired by `nowMs`, and no
  * counter may stand later than that.
  */
-export function describe(state: LimitsState, nowMs: number): { counters: RebuiltCounter[]; open: OpenReservation[] } {
+export function describe(
+  state: LimitsState,
+  nowMs: number,
+): { counters: RebuiltCounter[]; open: OpenReservation[]; gone: GoneRun[] } {
   const names = new Set([...state.charges.map(({ counter }) => counter), ...state.marks.keys()]);
   return {
     counters: [...names].map((name) => describeCounter(state, name, nowMs)),
     open: state.charges.flatMap((charge) => describeOpen(state, charge, nowMs)),
+    gone: [...state.runs].flatMap(([runId, { dueMs, stands }]) =>
+      stands === 'gone' ? [{ runId, untilMs: dueMs }] : [],
+    ),
   };
 }
 
@@ -32,7 +38,7 @@ function describeOpen(state: LimitsState, charge: Charge, nowMs: number): OpenRe
   const run = runId === null ? undefined : state.runs.get(runId);
   if (runId === null || run === undefined) return [];
   const atMs = findInstant(window, charge.position, nowMs);
-  const expiresInMs = run.expired ? 0 : run.dueMs - atMs;
+  const expiresInMs = run.stands === 'expired' ? 0 : run.dueMs - atMs;
   return [{ runId, atMs, expiresInMs, items: [{ key, window, amount: charge.reserved + charge.used }] }];
 }
 

@@ -1,4 +1,4 @@
-import type { LimitKind, LimitUnit } from '../../storage/schema/snapshot.ts';
+import type { LimitEntry, LimitKind, LimitUnit } from '../../storage/schema/snapshot.ts';
 
 const unitsOf: Readonly<Record<LimitKind, readonly LimitUnit[]>> = {
   requests: ['requests'],
@@ -11,6 +11,11 @@ const unitsOf: Readonly<Record<LimitKind, readonly LimitUnit[]>> = {
 /** The units that a limit of this kind can count; an unknown kind has none. */
 export function listUnits(kind: LimitKind): readonly LimitUnit[] {
   return Object.hasOwn(unitsOf, kind) ? unitsOf[kind] : [];
+}
+
+/** What a limit's amounts count: what it states, or the only unit of its kind. */
+export function unitOf(limit: Pick<LimitEntry, 'kind' | 'unit'>): LimitUnit {
+  return limit.unit ?? listUnits(limit.kind)[0] ?? 'requests';
 }
 
 /** Whether limits of this kind say what they count, because they can count several things. */

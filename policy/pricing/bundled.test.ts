@@ -4,7 +4,8 @@ import t from 'tap';
 import type { Usage } from '../../storage/schema/run.ts';
 import { canonicalJson } from '../evidence/index.ts';
 import { compilePattern } from './alias.ts';
-import { buildBundledPrices, bundledVendors } from './bundled.ts';
+import { buildBundledPrices } from './bundled.ts';
+import { bundledLists, bundledVendors } from './bundled-lists.ts';
 import { translateMatch } from './bundled-match.ts';
 import { hiddenOutputFamilies } from './hidden-output.ts';
 import { compilePrices, computeCost, findPrice, hidesOutput } from './index.ts';
@@ -93,6 +94,10 @@ function compare(vendor: string, name: string, at: Date, usage: Usage): string |
 
 t.test('every list of the package is bundled, and the source names its version', async (t) => {
   t.strictSame([...bundledVendors].sort(), providers.map((provider) => provider.id).sort());
+  t.strictSame(
+    bundledLists,
+    document.lists.map((list) => list.vendor),
+  );
   const path = import.meta.resolve('@pydantic/genai-prices');
   const { version } = (await import(new URL('../package.json', path).href, { with: { type: 'json' } })).default;
   t.equal(document.source, `@pydantic/genai-prices ${version}`);

@@ -1,21 +1,13 @@
 import { type ConditionalPrice, findProvider, type ModelInfo, type Provider } from '@pydantic/genai-prices';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { ModelPrice, PriceDocument, PriceList, PriceRates } from '../../storage/schema/snapshot.ts';
+import { bundledVendors } from './bundled-lists.ts';
 import { translateMatch } from './bundled-match.ts';
 import { translateRates } from './bundled-rates.ts';
 import { hidesOutput } from './hidden-output.ts';
 import { outputCaps } from './output-caps.ts';
 
 const source = '@pydantic/genai-prices 0.1.8';
-
-/** Every list of the package under its own name; a test compares this with the package. */
-export const bundledVendors: readonly string[] = (
-  'anthropic arcee avian aws azure baseten cerebras cloudflare cohere cursor deepseek doubleword fireworks github-copilot google ' +
-  'groq huggingface_cerebras huggingface_fireworks-ai huggingface_groq huggingface_hyperbolic huggingface_nebius ' +
-  'huggingface_novita huggingface_nscale huggingface_ovhcloud huggingface_publicai huggingface_sambanova huggingface_together ' +
-  'minimax mistral modal moonshotai novita openai openrouter ovhcloud perplexity quicksilverpro together typesafe voyageai ' +
-  'x-ai zai zhipuai'
-).split(' ');
 
 /** Models that their vendor gives away, beside those whose id ends with `:free`. */
 const freeModels: ReadonlySet<string> = new Set([

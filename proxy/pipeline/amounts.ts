@@ -43,6 +43,8 @@ export function boundCost(
 ): bigint | null {
   if (quote.price === null) return quote.worstCaseNanoUsd;
   if (tokens.outputTokens === null) return null;
+  const isWhole = tokens.inputTokens === quote.inputTokens && tokens.outputTokens === quote.outputTokens;
+  if (isWhole) return quote.worstCaseNanoUsd;
   const outputTokens = Math.ceil(tokens.outputTokens / facts.choices);
   return computeWorstCase(quote.price, {
     ...tokens,

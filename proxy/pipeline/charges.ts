@@ -1,4 +1,4 @@
-import { chargesOf, type SettledOutcome, settleAmounts } from '../../policy/limits/index.ts';
+import { chargesOf, findPosition, type SettledOutcome, settleAmounts } from '../../policy/limits/index.ts';
 import type { SettleItem } from '../../storage/schema/record.ts';
 import type { ReservationItem } from '../../storage/schema/reservation.ts';
 import { type LimitCharge, noUsage } from '../../storage/schema/run.ts';
@@ -23,16 +23,7 @@ export function chargeWorstCase(run: Run, reserved: Reserved): Charged {
   const usage = { ...noUsage, input_tokens: quote?.inputTokens ?? null, output_tokens: quote?.outputTokens ?? null };
   const amounts = settleAmounts(reserved.plan, { costNanoUsd: quote?.worstCaseNanoUsd ?? null, usage }, reserved.items);
   const settle = amounts.map((item, index) => atLeastReserved(reserved, item, index));
-  return { settle, charges: listCharges(reserved, settle) };
-}
-
-/**
- * Whether a run's worst case is known before it starts. A stream that nothing bounds is topped up without end, so that only
- * its reservation tells what it came to when its proxy dies: expiry charges that, and nobody may settle it before.
- */
-export function isWorstCaseKnown(run: Run, { plan }: Reserved): boolean {
-  if (run.quote === null || run.quote.outputTokens !== null) return true;
-  return !plan.limits.some(({ kind, unit }) => kind === 'tokens' && unit !== 'input_tokens');
+  return { settle, charges: listCharges(run, reserved, settle) };
 }
 
 function atLeastReserved(reserved: Reserved, item: SettleItem, index: number): SettleItem {
@@ -42,10 +33,10 @@ function atLeastReserved(reserved: Reserved, item: SettleItem, index: number): S
 }
 
 /** What a run that went to the provider is charged in the end. */
-export function chargeOutcome(reserved: Reserved, outcome: SettledOutcome): Charged {
+export function chargeOutcome(run: Run, reserved: Reserved, outcome: SettledOutcome): Charged {
   if (reserved.items.length === 0) return nothing;
   const settle = settleAmounts(reserved.plan, outcome, reserved.items);
-  return { settle, charges: listCharges(reserved, settle) };
+  return { settle, charges: listCharges(run, reserved, settle) };
 }
 
 /** What a run that was refused before the wire shows of limits: the one that refused it, at nothing. */
@@ -53,11 +44,24 @@ export function chargeRefused(reserved: Reserved | null): Charged {
   return reserved?.refusedBy == null ? nothing : { settle: [], charges: [reserved.refusedBy] };
 }
 
-function listCharges(reserved: Reserved, settle: readonly SettleItem[]): LimitCharge[] {
-  return chargesOf(reserved.plan, reserved.held ? reserved.items : heldElsewhere(reserved), {
+function listCharges(run: Run, reserved: Reserved, settle: readonly SettleItem[]): LimitCharge[] {
+  const charges = chargesOf(reserved.plan, reserved.held ? reserved.items : heldElsewhere(reserved), {
     settled: settle,
     readings: reserved.readings,
   });
+  const ownMs = reservedAtMs(run);
+  return charges.map((charge, index) => {
+    const sinceMs = reserved.sinceMs[index] ?? run.uncounted?.atMs ?? ownMs;
+    const window = reserved.items[index]?.window;
+    if (window === undefined || findPosition(window, sinceMs) === findPosition(window, ownMs)) return charge;
+    return { ...charge, since_ms: sinceMs };
+  });
+}
+
+/** The instant at which the run's record says that it was reserved, Unix ms by the clock of this proxy. */
+function reservedAtMs({ startedAtMs, events }: Run): number {
+  const reserved = events.find(({ stage }) => stage === 'reserve');
+  return startedAtMs + Math.floor((reserved?.at_us ?? 0) / 1000);
 }
 
 /** Without counters nothing was reserved, but what this proxy admitted on its share. */

@@ -53,6 +53,18 @@ export function cutWithoutCounters(): Cut {
   return { cause: 'redis', refusal: refuse('engine_down', message, 'capacity'), verdict: null };
 }
 
+/** Its proxy was away for so long that the run was closed on record: nothing is held for it any more. */
+export function cutAsGone(): Cut {
+  const message = 'The run was closed while its proxy was away, and its limits hold nothing for it any more.';
+  return { cause: 'gone', refusal: refuse('engine_down', message, 'capacity'), verdict: null };
+}
+
+/** What more the run takes cannot be put on record, so it takes no more. */
+export function cutUnrecorded(): Cut {
+  const message = 'Runs cannot be recorded right now, so none goes on beyond what is on record.';
+  return { cause: 'spool', refusal: refuse('spool_full', message, 'capacity'), verdict: null };
+}
+
 function cutByLimit(cause: CutCause, why: { limitId: string; reason: string; facts: Record<string, FactValue> }): Cut {
   const { limitId, reason, facts } = why;
   return { cause, refusal: refuse('limit_exceeded', reason, `limit:${limitId}`), verdict: { limitId, facts } };

@@ -1,5 +1,5 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
-import { computeMoneyReserved, type RunProgress } from '../../policy/limits/index.ts';
+import type { RunProgress } from '../../policy/limits/index.ts';
 import { classifyOutcome } from '../../policy/outcome/index.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { Commitments, FinishRecord, Frame, OpenValues, PayloadHead } from '../../storage/schema/record.ts';
@@ -7,6 +7,7 @@ import { type Bill, computeBill } from './bill.ts';
 import { type Charged, chargeOutcome, chargeRefused } from './charges.ts';
 import type { Ending } from './ending.ts';
 import { findHeader } from './headers.ts';
+import { moneyReservedFor, settlementOf } from './raise-record.ts';
 import { reportRun } from './report.ts';
 import { proximityOf } from './reserve.ts';
 import { closeStage, type Run } from './run.ts';
@@ -21,7 +22,7 @@ import { settleRun } from './top-up.ts';
  */
 export function finish(run: Run, ending: Ending): void {
   const { gate } = run;
-  const moneyReserved = moneyReservedFor(run);
+  const moneyReserved = moneyReservedFor(run.reserved);
   const bill = computeBill(run, ending, moneyReserved);
   const charged = chargeRun(run, ending, bill);
   if (charged.charges.some(isOverrun)) run.marks.add('overrun');
@@ -29,8 +30,7 @@ export function finish(run: Run, ending: Ending): void {
   const sealed = run.sealed ?? sealRun(gate.ids, run);
   const open: OpenValues = { ...sealed.open };
   if (ending.captured !== null) open.response_salt = ending.captured.salt;
-  // What the counters do not hold is entered by this proxy alone: a shipper could only settle it too early, or twice.
-  if (charged.settle.length > 0 && run.reserved?.held === true) open.settle = charged.settle;
+  if (charged.settle.length > 0) Object.assign(open, settlementOf(run, charged.settle));
   const commitments = { ...sealed.commitments, response: ending.captured?.commitment ?? null };
   const record = appendFinish(run, ending, { bill, charged, commitments, moneyReserved, open });
   if (charged.settle.length > 0) settleRun(run, record.tenant, charged.settle);
@@ -40,11 +40,7 @@ export function finish(run: Run, ending: Ending): void {
 function chargeRun(run: Run, ending: Ending, bill: Bill): Charged {
   const { reserved } = run;
   if (reserved === null || run.sealed === null || ending.status === 'blocked') return chargeRefused(reserved);
-  return chargeOutcome(reserved, bill.outcome);
-}
-
-function moneyReservedFor({ reserved }: Run): bigint | null {
-  return reserved?.held ? computeMoneyReserved(reserved.plan, reserved.items) : null;
+  return chargeOutcome(run, reserved, bill.outcome);
 }
 
 function isOverrun(charge: Charged['charges'][number]): boolean {

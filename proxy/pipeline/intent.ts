@@ -1,8 +1,8 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
-import { computeMoneyReserved } from '../../policy/limits/index.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { Frame, IntentRecord, OpenValues, PayloadHead } from '../../storage/schema/record.ts';
-import { type Charged, chargeWorstCase, isWorstCaseKnown, worstCaseOf } from './charges.ts';
+import { type Charged, chargeWorstCase } from './charges.ts';
+import { computeMostCost, moneyReservedFor, settlementOf } from './raise-record.ts';
 import {
   closeStage,
   type DecisionRecord,
@@ -43,8 +43,8 @@ function appendIntent(run: Run, permit: Intended & { decided: DecisionRecord }):
   if (document.capture === 'full' && room === 'metadata') run.marks.add('payload_dropped');
   run.sealed = sealRun(gate.ids, run);
   const charged = chargeWorstCase(run, permit.reserved);
-  const isSettled = charged.settle.length > 0 && isWorstCaseKnown(run, permit.reserved);
-  const open: OpenValues = isSettled ? { ...run.sealed.open, settle: charged.settle } : run.sealed.open;
+  const { settle } = charged;
+  const open: OpenValues = settle.length > 0 ? { ...run.sealed.open, ...settlementOf(run, settle) } : run.sealed.open;
   try {
     const seq = gate.spool.nextSeq();
     gate.spool.append(...capturedRequest(run, permit), {
@@ -53,6 +53,7 @@ function appendIntent(run: Run, permit: Intended & { decided: DecisionRecord }):
       head: Buffer.from(canonicalJson(buildRecord(run, permit, { seq, charged }))),
       tail: Buffer.from(JSON.stringify(open)),
     });
+    run.bounded = charged.charges;
     return permit;
   } catch (error) {
     if (!(error instanceof HocError) || error.code !== 'spool_full') throw error;
@@ -67,7 +68,6 @@ function buildRecord(
 ): IntentRecord {
   const { spool, clock } = run.gate;
   const { identified, request, decided, reserved } = permit;
-  const moneyReserved = reserved.held ? computeMoneyReserved(reserved.plan, reserved.items) : null;
   return {
     v: 1,
     kind: 'intent',
@@ -89,8 +89,8 @@ function buildRecord(
     decision_digest: decided.decisionDigest,
     verdict: decided.decision.verdict,
     decided_by: decided.decision.owner,
-    reserved_nano_usd: moneyReserved?.toString() ?? null,
-    worst_case_nano_usd: worstCaseOf(run.quote, moneyReserved)?.toString() ?? null,
+    reserved_nano_usd: moneyReservedFor(reserved)?.toString() ?? null,
+    worst_case_nano_usd: computeMostCost(run, reserved)?.toString() ?? null,
     estimated_input_tokens: request.facts.estimatedInputTokens,
     estimated_output_tokens: null,
     limits: charged.charges,

@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import t from 'tap';
+import { createReservations } from '../../storage/redis/index.ts';
 import {
   chat,
   chatEnd,
@@ -135,6 +136,25 @@ for (const [name, make] of [
     },
   );
 }
+
+t.test('a stream of even pieces is cut before the one that would pass what is reserved', async (t) => {
+  await world.setLimits([tokens(3001)]);
+  world.provide(async (_, response) => {
+    response.writeHead(200, eventStream);
+    for (let index = 0; index < 100 && !response.destroyed; index += 1) {
+      response.write(chatEvent(text));
+      await new Promise((resolve) => setTimeout(resolve, 4));
+    }
+  });
+  const answer = await chat(world, { stream: true });
+  const events = (await answer.text()).split('\n\n').filter((event) => event !== '');
+  const { limits, marks, status } = await world.finishOf(idOf(answer));
+  t.equal(status, 'truncated');
+  t.notOk(marks.includes('overrun'));
+  const settled = Number(limits[0]?.settled);
+  t.ok(settled <= 2048 && settled > 2048 - 4 * Number(perEvent), `${settled} of 2048 reserved`);
+  t.ok((events.length - 1) * Number(perEvent) > 2048 - 5 * Number(perEvent), 'and what is reserved was used up');
+});
 
 t.test('the official SDKs raise their error class for a cut stream and do not hang', async (t) => {
   await world.setLimits([tokens(3010)]);
@@ -330,3 +350,32 @@ for (const mode of ['refuse', 'allow'] as const) {
     },
   );
 }
+
+t.test('a run that was closed uses up what it held where it meets that by a top-up', async (t) => {
+  await world.setLimits([tokens(1_000_001)]);
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  world.provide(async (_, response) => {
+    response.writeHead(200, eventStream).write(chatEvent(text));
+    await released;
+    for (let events = 1; events < 200 && !response.destroyed; events += 1) {
+      response.write(chatEvent(text));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  });
+  const stream = await chat(world, { stream: true, max_tokens: 1_000_000 });
+  const runId = idOf(stream) ?? '';
+  const shipper = createReservations(world.redis, { callerId: 'shipper:p1', epochOf: () => 'e1', timeoutMs: 5000 });
+  await shipper.ready();
+  await shipper.settle([{ tenant: 'acme', runId, items: [{ key: 'c:o1000001:*', amount: 5000n }], final: true }]);
+  await shipper.close();
+  release();
+  const events = (await stream.text()).split('\n\n').filter((event) => event !== '');
+  t.match(JSON.parse(events.pop()?.slice('data: '.length) ?? ''), { error: { message: /was closed while its proxy/ } });
+  const shown = events.length * Number(perEvent);
+  t.ok(shown > 512 && shown <= 1024, `${shown} of the 1024 tokens that it held were shown`);
+  t.match(await world.finishOf(runId), { status: 'truncated', refusal_code: 'engine_down' });
+  t.match(await world.reading('o1000001'), { used: 5000n, reserved: 0n });
+});

@@ -1,9 +1,18 @@
 import { checkCaps, raiseItems } from '../../policy/limits/index.ts';
 import { computeCost } from '../../policy/pricing/index.ts';
+import { HocError } from '../../storage/schema/errors.ts';
 import type { ReservationItem } from '../../storage/schema/reservation.ts';
 import { noUsage } from '../../storage/schema/run.ts';
 import { computeAmounts, firstOutputTokens, trancheTokens } from './amounts.ts';
-import { type Cut, cutByCap, cutByReading, cutUnmeasured, cutWithoutCounters } from './cut.ts';
+import {
+  type Cut,
+  cutAsGone,
+  cutByCap,
+  cutByReading,
+  cutUnmeasured,
+  cutUnrecorded,
+  cutWithoutCounters,
+} from './cut.ts';
 import type { Intended } from './intent.ts';
 import type { Run } from './run.ts';
 import { raiseReservation } from './top-up.ts';
@@ -61,6 +70,10 @@ class StreamMeter implements Meter {
   /** Output tokens that may be released: what is reserved, or what was let pass without counters. */
   #allowedTokens: number;
   #seenTokens = 0;
+  /** What was seen before the pieces that came together with this one, and the most that such a burst has added. */
+  #burstFromTokens = 0;
+  #burstIsOver = true;
+  #largestBurst = 0;
   #asking: Promise<void> | null = null;
   #refusal: Cut | null = null;
   #stopped = false;
@@ -83,9 +96,15 @@ class StreamMeter implements Meter {
 
   admit(progress: Progress, aheadBytes: number): null | Cut | Promise<Cut | null> {
     const seen = progress.outputBoundTokens;
+    if (this.#burstIsOver) this.#burstFromTokens = this.#seenTokens;
+    this.#burstIsOver = aheadBytes === 0;
+    this.#largestBurst = Math.max(this.#largestBurst, seen - this.#burstFromTokens);
     this.#seenTokens = seen;
     const capped = this.#capsTokens ? this.#checkCaps(progress) : null;
     if (capped !== null || this.#isCovered()) return capped;
+    // One more burst like the largest would not fit: cut before it is produced, since what is produced is charged.
+    const fitsNoMore = this.#burstIsOver && seen + this.#largestBurst > this.#allowedTokens;
+    if (this.#refusal !== null && fitsNoMore) return this.#refusal;
     if (seen > this.#allowedTokens) return this.#refusal ?? this.#wait(seen, aheadBytes);
     const runsLow = this.#allowedTokens - seen < topUpAtTokens;
     if (runsLow && this.#refusal === null && this.#asking === null) void this.#ask(seen, aheadBytes);
@@ -128,7 +147,8 @@ class StreamMeter implements Meter {
     this.#asking = this.#topUp(seen, aheadBytes)
       .catch((error: unknown) => {
         this.#run.gate.telemetry.failed('top_up', error);
-        this.#refusal = cutWithoutCounters();
+        const isUnrecorded = error instanceof HocError && error.code === 'spool_full';
+        this.#refusal = isUnrecorded ? cutUnrecorded() : cutWithoutCounters();
       })
       .finally(() => {
         this.#asking = null;
@@ -176,6 +196,7 @@ class StreamMeter implements Meter {
     for (;;) {
       const reply = await raiseReservation(this.#run, { tenant, items, raises: true });
       if (reply.kind === 'granted' || this.#stopped) return null;
+      if (reply.kind === 'gone') return cutAsGone();
       if (reply.kind === 'refused') return cutByReading(this.#run, items, reply);
       if (this.#allowsWithoutCounters(items)) {
         this.#run.marks.add('redis_degraded');

@@ -102,7 +102,7 @@ export interface RunSummary {
 }
 
 /** Why a run under way was ended: a top-up that did not fit, a cap on it, or counters that did not answer. */
-export type CutCause = 'limit' | 'cap' | 'duration' | 'redis' | 'unmeasured';
+export type CutCause = 'limit' | 'cap' | 'duration' | 'gone' | 'redis' | 'spool' | 'unmeasured';
 
 export interface TelemetryPort {
   runStarted(): void;

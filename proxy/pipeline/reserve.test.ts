@@ -188,17 +188,20 @@ t.test('a fault of our own behind the reservation gives it back, and tells no re
   t.equal((await chat(world)).status, 200, 'the place is free');
 });
 
-t.test('a stream that nothing bounds is not settled at its first tranche if its proxy dies', async (t) => {
-  world.provide((_, response) => {
-    response.writeHead(200, eventStream);
-    response.end(chatEvent('x'.repeat(3000)) + chatEnd(null));
-  });
-  await world.setLimits([limit({ id: 'tk', kind: 'tokens', ceiling: '1000000' })]);
-  const unknown = await chat(world, { stream: true, model: 'nobody-knows' });
-  await unknown.text();
-  t.equal(world.intentOf(idOf(unknown)).open.settle, undefined, 'it expires at what it holds by then');
-  t.ok(BigInt((await world.finishOf(idOf(unknown))).open.settle?.[0]?.amount ?? '0') >= 3000n);
-  const capped = await chat(world, { stream: true, model: 'nobody-knows', max_tokens: 5000 });
-  await capped.text();
-  t.ok(BigInt(world.intentOf(idOf(capped)).open.settle?.[0]?.amount ?? '0') >= 5000n);
-});
+t.test(
+  'the intent says what a run comes to if its proxy dies: a stream that nothing bounds, its first tranche',
+  async (t) => {
+    world.provide((_, response) => {
+      response.writeHead(200, eventStream);
+      response.end(chatEvent('x'.repeat(3000)) + chatEnd(null));
+    });
+    await world.setLimits([limit({ id: 'tk', kind: 'tokens', ceiling: '1000000' })]);
+    const unknown = await chat(world, { stream: true, model: 'nobody-knows' });
+    await unknown.text();
+    t.equal(world.intentOf(idOf(unknown)).open.settle?.[0]?.amount, world.intentOf(idOf(unknown)).limits[0]?.reserved);
+    t.ok(BigInt((await world.finishOf(idOf(unknown))).open.settle?.[0]?.amount ?? '0') >= 3000n);
+    const capped = await chat(world, { stream: true, model: 'nobody-knows', max_tokens: 5000 });
+    await capped.text();
+    t.ok(BigInt(world.intentOf(idOf(capped)).open.settle?.[0]?.amount ?? '0') >= 5000n);
+  },
+);

@@ -13,6 +13,7 @@ import {
   type Refusal,
   type Reserved,
   type Run,
+  refuse,
 } from './run.ts';
 import { raiseReservation } from './top-up.ts';
 import { goWithoutCounters } from './without-counters.ts';
@@ -45,7 +46,7 @@ async function reserveAll(run: Run, permit: Permit): Promise<Reserved | Refusal>
   const plan = planLimits(run, permit);
   const { tenant } = permit.identified.tenant;
   if (plan.skipped.length > 0) run.marks.add('limit_skipped');
-  const reserved: Reserved = { plan, items: plan.items, readings: [], held: false, refusedBy: null };
+  const reserved: Reserved = { plan, items: plan.items, readings: [], held: false, sinceMs: [], refusedBy: null };
   run.reserved = reserved;
   if (plan.refusal !== null) return refuseUnplanned(run, reserved, plan.refusal);
   if (plan.items.length === 0) return reserved;
@@ -54,6 +55,7 @@ async function reserveAll(run: Run, permit: Permit): Promise<Reserved | Refusal>
   const reply = await raiseReservation(run, { tenant, items: plan.items, raises: false });
   if (reply.kind === 'down') return goWithoutCounters(run, permit.identified, reserved);
   if (reply.kind === 'refused') return refuseByReading(run, reserved, reply);
+  if (reply.kind === 'gone') return refuse('engine_down', 'The run was closed while it waited.', 'capacity');
   run.gate.localShare.note(plan, { tenant, nowMs: run.gate.clock.nowMs() });
   return run.reserved;
 }

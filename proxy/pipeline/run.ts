@@ -73,8 +73,16 @@ export interface Reserved {
   readings: readonly Reading[];
   /** Whether the counters hold it, so that it has to be settled there: not where Redis was away or refused. */
   held: boolean;
+  /** Since when the counters count each item, Unix ms by Redis, in the plan's order; empty where they do not hold it. */
+  sinceMs: readonly number[];
   /** The limit that refused the run before the wire. */
   refusedBy: LimitCharge | null;
+}
+
+/** When a run was let through without counters, Unix ms, and the counter epoch that was then in force. */
+export interface Uncounted {
+  atMs: number;
+  epoch: string;
 }
 
 /** Commitments made before the wire, repeated in `finish`, and the values they commit to. */
@@ -112,6 +120,10 @@ export interface Run {
   decided: DecisionRecord | null;
   quote: PriceQuote | null;
   reserved: Reserved | null;
+  /** Null for a run that the counters were asked about. */
+  uncounted: Uncounted | null;
+  /** What the spool says that it comes to if its proxy dies; null before its intent. */
+  bounded: readonly LimitCharge[] | null;
   /** The top-up or renewal under way. */
   raising: Promise<unknown> | null;
   sealed: Sealed | null;
@@ -152,6 +164,8 @@ export function openRun(gate: Gate, call: InboundCall): Run {
     decided: null,
     quote: null,
     reserved: null,
+    uncounted: null,
+    bounded: null,
     raising: null,
     sealed: null,
     keepsPayloads: false,

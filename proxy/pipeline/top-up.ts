@@ -1,5 +1,6 @@
 import type { SettleItem } from '../../storage/schema/record.ts';
-import type { Reading, ReservationItem, ReserveReply } from '../../storage/schema/reservation.ts';
+import type { PlacedItems, Reading, ReservationItem, ReserveReply } from '../../storage/schema/reservation.ts';
+import { recordRaise } from './raise-record.ts';
 import type { Run } from './run.ts';
 
 /**
@@ -14,6 +15,7 @@ export async function raiseReservation(
 ): Promise<ReserveReply> {
   const { gate } = run;
   const { tenant, items, raises } = input;
+  if (raises) recordRaise(run, { tenant, items });
   const expiresInMs = gate.limits.reservationMs;
   const call = gate.reservations.reserve({
     ...{ tenant, runId: run.id, expiresInMs, items },
@@ -26,14 +28,41 @@ export async function raiseReservation(
   if (raises) gate.telemetry.limitToppedUp(reply.kind);
   if (reply.kind === 'granted') tellNear(run, input, reply.readings);
   const { reserved } = run;
+  if (raises && reply.kind === 'refused' && reserved !== null && !run.settled) {
+    recordRaise(run, { tenant, items: reserved.items, refused: true });
+  }
   if (reply.kind !== 'granted' || reserved === null || run.settled) return reply;
-  run.reserved = { ...reserved, items, readings: joinReadings(reserved.readings, reply.readings), held: true };
+  const readings = joinReadings(reserved.readings, reply.readings);
+  const sinceMs = movePlaces(reserved.sinceMs, reply.placed, items.length);
+  const held = keepLarger(reserved.items, items);
+  run.reserved = { ...reserved, items: held, readings, sinceMs, held: true };
   const sinceStartMs = gate.clock.nowMs() - run.startedAtMs;
   gate.openReservations.put(tenant, {
-    ...{ runId: run.id, items, atMs: run.startedAtMs },
+    ...{ runId: run.id, atMs: run.startedAtMs, items: held.map((item, at) => ({ ...item, ...placeOf(sinceMs[at]) })) },
     expiresInMs: sinceStartMs + expiresInMs,
   });
+  if (raises) recordRaise(run, { tenant, items: held });
   return reply;
+}
+
+/** A renewal that was asked for before a top-up and is answered after it lowers nothing. */
+function keepLarger(held: readonly ReservationItem[], asked: readonly ReservationItem[]): readonly ReservationItem[] {
+  return asked.map((item, index) => {
+    const before = held[index];
+    return before !== undefined && before.amount > item.amount ? before : item;
+  });
+}
+
+/** Since when each item counts: an instant in its window, of the newest call that was told of it. */
+function movePlaces(before: readonly number[], placed: PlacedItems | undefined, count: number): readonly number[] {
+  if (placed === undefined || placed.items.length === 0) return before;
+  const { atMs, items } = placed;
+  if (items.length === count) return items.map(() => atMs);
+  return before.map((sinceMs, index) => (items.includes(index) ? atMs : sinceMs));
+}
+
+function placeOf(atMs: number | undefined): { atMs?: number } {
+  return atMs === undefined ? {} : { atMs };
 }
 
 function tellNear(

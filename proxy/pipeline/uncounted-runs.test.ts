@@ -1,12 +1,14 @@
 import t from 'tap';
 import { connectRedis, createReservations, readCounters, writeEpochIfAbsent } from '../../storage/redis/index.ts';
 import { startRedisServer } from '../../storage/redis/test-server.ts';
+import { HocError } from '../../storage/schema/errors.ts';
 import type { ReserveReply } from '../../storage/schema/reservation.ts';
 import { createOpenReservations } from './open-reservations.ts';
 import { countRuns } from './uncounted-runs.ts';
 
 const window = { align: 'calendar', unitMs: 86_400_000 } as const;
 const slots = { align: 'none' } as const;
+const startMs = Date.now();
 const server = await startRedisServer();
 const redis = connectRedis(server.url);
 const epochs = new Map<string, string>();
@@ -26,6 +28,7 @@ function build(tenant: string) {
   let isAway = false;
   let isDeaf = false;
   const settled: string[] = [];
+  const counted: string[] = [];
   const reserve = async (request: Parameters<typeof driver.reserve>[0]): Promise<ReserveReply> =>
     isAway ? { kind: 'down', reason: 'circuit_open' } : driver.reserve(request);
   const waiting: Promise<void>[] = [];
@@ -35,9 +38,15 @@ function build(tenant: string) {
     settled.push(...requests.map(({ runId }) => runId));
     await driver.settle(requests);
   };
+  const countOnce = async (requests: Parameters<typeof driver.countOnce>[0]): Promise<void> => {
+    if (isAway) throw new HocError({ code: 'engine_unavailable', publicMessage: 'away' });
+    await driver.countOnce(requests);
+    if (isDeaf) throw new HocError({ code: 'engine_unavailable', publicMessage: 'not acknowledged' });
+    counted.push(...requests.map(({ runId }) => runId));
+  };
   const runs = countRuns({
     open: createOpenReservations(),
-    reservations: { reserve, settle },
+    reservations: { reserve, settle, countOnce },
     settle: (_tenant, runId, items) => void waiting.push(settle([{ tenant, runId, items }])),
     onFailure: (what) => void failures.push(what),
   });
@@ -49,7 +58,7 @@ function build(tenant: string) {
   /** What a stage does: asks, and where nobody answers goes on and says so. */
   const admit = async (runId: string): Promise<ReserveReply> => {
     const reply = await runs.reserve(request(runId));
-    if (reply.kind !== 'refused') runs.open.put(tenant, { runId, atMs: 1, expiresInMs: 60_000, items });
+    if (reply.kind !== 'refused') runs.open.put(tenant, { runId, atMs: startMs, expiresInMs: 60_000, items });
     return reply;
   };
   const end = (runId: string, amount: bigint): void => {
@@ -68,7 +77,7 @@ function build(tenant: string) {
   const deaf = (on: boolean): void => {
     isDeaf = on;
   };
-  return { runs, admit, end, used, away, deaf, settled, failures };
+  return { runs, admit, end, used, away, deaf, settled, counted, failures };
 }
 
 async function valid(tenant: string): Promise<void> {
@@ -90,13 +99,13 @@ t.test(
   'runs that were let through while Redis was away are entered when it is back, above any ceiling, once',
   async (t) => {
     await valid('owed');
-    const { runs, admit, end, used, away, settled } = build('owed');
+    const { runs, admit, end, used, away, counted } = build('owed');
     away(true);
     for (const runId of ['r1', 'r2', 'r3']) t.match(await admit(runId), { kind: 'down' });
     end('r1', 50n);
     end('r2', 55n);
     await runs.pay();
-    t.same(settled, []);
+    t.same(counted, []);
     away(false);
     await runs.pay();
     t.same(await used(), [105n, 0n]);
@@ -104,7 +113,7 @@ t.test(
     await Promise.all([runs.pay(), runs.pay()]);
     await runs.pay();
     t.same(await used(), [115n, 0n]);
-    t.same(settled, ['r1', 'r2', 'r3']);
+    t.same(counted, ['r1', 'r2', 'r3']);
     t.match(await admit('r4'), { kind: 'refused' }, 'and they count');
   },
 );
@@ -118,7 +127,7 @@ t.test('at a mark what is open is told and counts as known, and what has ended i
   end('ended', 40n);
   t.same(runs.take('marked'), [
     {
-      ...{ runId: 'open', atMs: 1, expiresInMs: 60_000 },
+      ...{ runId: 'open', atMs: startMs, expiresInMs: 60_000 },
       items: [
         { key: 'c:b:*', window, amount: 60n },
         { key: 'c:s:*', window: slots, amount: 1n },
@@ -135,23 +144,27 @@ t.test('at a mark what is open is told and counts as known, and what has ended i
   t.same(await used(), [0n, 0n]);
 });
 
-t.test('a run that was entered is settled until that is acknowledged, and never entered twice', async (t) => {
+t.test('a run is counted until that is acknowledged, and once, whoever else counts or settles it', async (t) => {
   await valid('deaf');
-  const { runs, admit, end, used, away, deaf, failures } = build('deaf');
+  const { runs, admit, end, used, away, deaf, counted, failures } = build('deaf');
   away(true);
   await admit('r1');
   end('r1', 25n);
-  // A shipper that settles a run which is not entered yet meets nothing, and does not come again.
+  // A settlement of a run that Redis does not know is no witness that it was counted.
   await driver.settle([{ tenant: 'deaf', runId: 'r1', items: [{ key: 'c:b:*', amount: 25n }] }]);
   away(false);
   deaf(true);
   await runs.pay();
-  t.same(await used(), [0n, 60n]);
-  t.same(failures, ['pay']);
+  t.same(await used(), [25n, 0n]);
+  t.same(counted, []);
+  const items = [{ key: 'c:b:*', window, amount: 60n }];
+  await driver.countOnce([{ tenant: 'deaf', runId: 'r1', atMs: startMs, items }]);
   deaf(false);
   await runs.pay();
   await runs.pay();
   t.same(await used(), [25n, 0n]);
+  t.same(counted, ['r1']);
+  t.same(failures, [], 'a Redis that stays away is no news at each try');
 });
 
 t.test('a run that ends while a top-up is under way is entered all the same', async (t) => {
@@ -172,7 +185,7 @@ t.test('runs whose counters stay away hold up no others', async (t) => {
   await valid('well');
   const { runs, admit, end, used, away } = build('well');
   away(true);
-  const lost = { tenant: 'never', atMs: 1, expiresInMs: 60_000, items: [] };
+  const lost = { tenant: 'never', atMs: startMs, expiresInMs: 60_000, items: [] };
   for (let run = 0; run < 600; run += 1) {
     runs.open.put('never', { ...lost, runId: `n${run}`, items: [{ key: 'c:b:*', window, amount: 1n }] });
     runs.settle('never', `n${run}`, [{ key: 'c:b:*', amount: 1n }]);

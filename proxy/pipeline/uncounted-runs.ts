@@ -1,6 +1,7 @@
+import { HocError } from '../../storage/schema/errors.ts';
 import type {
+  CountRequest,
   OpenReservation,
-  ReservationItem,
   ReserveReply,
   ReserveRequest,
   SettleRequest,
@@ -8,8 +9,6 @@ import type {
 import type { OpenReservations } from './open-reservations.ts';
 import type { ReservationPort } from './ports.ts';
 
-/** Above every ceiling: what a run has taken already is entered, not asked for. */
-const aboveCeilings = 9_000_000_000_000_000n;
 /** Ended runs that wait for Redis, at most; beyond that the oldest is given up, and told. */
 const mostOwed = 50_000;
 const paidAtOnce = 500;
@@ -39,13 +38,13 @@ export interface CountedRuns {
    * stands in the records before this moment, from which control sums, and is owed no more.
    */
   take(tenant: string): readonly OpenReservation[];
-  /** Enters and settles ended runs that were uncounted. Never rejects: what fails is tried at the next call. */
+  /** Counts ended runs that were uncounted. Never rejects: what fails is tried at the next call. */
   pay(): Promise<void>;
 }
 
 interface CountedInput {
   open: OpenReservations;
-  reservations: Pick<ReservationPort, 'reserve' | 'settle'>;
+  reservations: ReservationPort & { countOnce(requests: readonly CountRequest[]): Promise<void> };
   settle: AddSettlement;
   onFailure: (what: string, error: unknown) => void;
 }
@@ -53,11 +52,9 @@ interface CountedInput {
 /**
  * Keeps account of the runs that Redis does not know: those that were admitted while the counters were away.
  *
- * Such a run owes the counters: once Redis answers again it is reserved above any ceiling and settled, so that what was
- * let through without them counts like everything else. A run is told apart by whether a `reserve` of it was granted.
- *
- * Nobody else settles such a run: a shipper that did so before it is entered would settle nothing, and one that met a late
- * grant of it would charge it twice. So it is kept here until its settlement is acknowledged, and entered once.
+ * Such a run owes the counters: once Redis answers again it is counted above any ceiling, so that what was let through
+ * without them counts like everything else. A run is told apart by whether a `reserve` of it was granted. The shipper
+ * counts it too where this process dies before; whoever comes first has done it for both.
  */
 export function countRuns(input: CountedInput): CountedRuns {
   const account = new Account(input);
@@ -152,31 +149,43 @@ class Account {
   }
 
   async #payOne(runId: string, run: OwedRun): Promise<void> {
-    const { tenant, reservation, items } = run;
+    const { tenant, items, entered } = run;
     const { reservations } = this.#input;
-    if (!run.entered) {
-      const { expiresInMs } = reservation;
-      const request: ReserveRequest = { tenant, runId, expiresInMs, items: reservation.items.flatMap(enterItem) };
-      const reply = await this.#calls.watch(tenant, reservations.reserve(request));
-      if (reply.kind === 'down') return;
-      run.entered = true;
+    // What control restored as open is settled: counted, it would be charged anew once somebody else has settled it.
+    if (entered) await reservations.settle([{ tenant, runId, items }]);
+    else if (!(await this.#count(runId, run))) return;
+    if (this.#owed.get(runId) === run) this.#owed.delete(runId);
+  }
+
+  /** False where Redis is away still, which is no news. */
+  async #count(runId: string, run: OwedRun): Promise<boolean> {
+    try {
+      await this.#calls.watch(run.tenant, this.#input.reservations.countOnce([countOf(runId, run)]));
+      return true;
+    } catch (error) {
+      if (error instanceof HocError && error.code === 'engine_unavailable') return false;
+      throw error;
     }
-    // A mark in between has put the run into the records that control sums: then it came to nothing here.
-    const isOwed = this.#owed.get(runId) === run;
-    await reservations.settle([{ tenant, runId, items: isOwed ? items : [] }]);
-    if (isOwed) this.#owed.delete(runId);
   }
 }
 
 /** What control is told of a run: no more of its items than that. */
 function describe({ runId, atMs, expiresInMs, items }: OpenReservation): OpenReservation {
-  return { runId, atMs, expiresInMs, items: items.map(({ key, window, amount }) => ({ key, window, amount })) };
+  const told = items.map(({ key, window, amount, atMs: sinceMs }) => {
+    return sinceMs === undefined ? { key, window, amount } : { key, window, amount, atMs: sinceMs };
+  });
+  return { runId, atMs, expiresInMs, items: told };
 }
 
-/** Slots of concurrency are over with their run. */
-function enterItem({ key, window, amount }: OpenReservation['items'][number]): ReservationItem[] {
-  if (window.align === 'none') return [];
-  return [{ limitId: '', key, window, amount, ceiling: aboveCeilings, near: aboveCeilings }];
+function countOf(runId: string, { tenant, reservation, items }: OwedRun): CountRequest {
+  const amounts = new Map(items.map(({ key, amount }) => [key, amount]));
+  return {
+    ...{ tenant, runId, atMs: reservation.atMs },
+    items: reservation.items.flatMap(({ key, window }) => {
+      const amount = amounts.get(key) ?? 0n;
+      return amount === 0n ? [] : [{ key, window, amount }];
+    }),
+  };
 }
 
 /** Calls that have no answer yet, by tenant. */

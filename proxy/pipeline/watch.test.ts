@@ -1,4 +1,5 @@
 import t from 'tap';
+import { createReservations } from '../../storage/redis/index.ts';
 import {
   chat,
   chatAnswer,
@@ -100,6 +101,46 @@ t.test('a run that lasts longer than its reservation is renewed: it never expire
     t.match(await world.reading('slots'), { reserved: 0n });
   }
   t.match(await world.reading('long'), { used: 2n, reserved: 0n });
+  t.equal(world.openReservations.list('acme').length, 0);
+});
+
+/** Settles a run as recovery does that has found its proxy gone. */
+async function recover(runId: string, amount: bigint): Promise<void> {
+  const shipper = createReservations(world.redis, { callerId: 'shipper:p1', epochOf: () => 'e1', timeoutMs: 5000 });
+  await shipper.ready();
+  await shipper.settle([{ tenant: 'acme', runId, items: [{ key: 'c:lost:*', amount }], final: true }]);
+  await shipper.close();
+}
+
+t.test('a run that was closed while its proxy was paused is cut when it wakes, and is charged once', async (t) => {
+  const lost = limit({ id: 'lost', kind: 'tokens', unit: 'output_tokens', ceiling: '1000000' });
+  await world.setLimits([lost]);
+  let left = false;
+  world.provide(async (_, response) => {
+    response.writeHead(200, eventStream);
+    response.on('close', () => {
+      left = true;
+    });
+    while (!response.destroyed) {
+      response.write(chatEvent('tick'));
+      await wait(20);
+    }
+  });
+  const stream = await chat(world, { stream: true, max_tokens: 1_000_000 });
+  await recover(idOf(stream) ?? '', 5000n);
+  const topUps = world.told.get('topup:granted') ?? 0;
+  const events = (await stream.text()).split('\n\n').filter((event) => event !== '');
+  t.match(JSON.parse(events.pop()?.slice('data: '.length) ?? ''), { error: { message: /was closed while its proxy/ } });
+  t.ok(events.every((event) => `${event}\n\n` === chatEvent('tick')));
+  t.match(await world.finishOf(idOf(stream)), {
+    ...{ status: 'truncated', refusal_code: 'engine_down', decided_by: 'capacity' },
+    reason: /was closed while its proxy was away/,
+  });
+  await poll(() => (left ? true : null), 'the provider to be left');
+  t.equal(world.told.get('cut:gone'), 1);
+  t.equal(world.told.get('topup:gone'), 1, 'and it is renewed no more');
+  t.equal(world.told.get('topup:granted') ?? 0, topUps);
+  t.match(await world.reading('lost'), { used: 5000n, reserved: 0n });
   t.equal(world.openReservations.list('acme').length, 0);
 });
 

@@ -66,6 +66,17 @@ t.test('while Redis is frozen each limit is decided by its own mode, visibly, an
       { id: 'r11', reserved: '0', settled: '1' },
     ],
   );
-  // Settled from the spool as well it would be charged twice where Redis granted it too late.
-  t.equal(record.open.settle, undefined, 'its proxy alone enters it into the counters once they are back');
+  const { settle = [], settle_at_ms: atMs = 0, settle_epoch: epoch } = record.open;
+  t.match(
+    [atMs >= record.started_at, epoch],
+    [true, 'e1'],
+    'a shipper can tell that Redis does not know it, and count it',
+  );
+  t.same(
+    settle.map(({ key, amount, window: { align } = {} as never }) => [key, amount, align]),
+    [
+      ['c:money:*', record.cost_nano_usd, 'calendar'],
+      ['c:r11:*', '1', 'calendar'],
+    ],
+  );
 });

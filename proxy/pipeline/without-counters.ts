@@ -19,12 +19,13 @@ export function goWithoutCounters(run: Run, identified: Identified, reserved: Re
     return { ...refuse('engine_down', message, 'capacity'), retryAfterMs };
   }
   const { gate } = run;
-  const { tenant } = identified.tenant;
+  const { tenant, ids } = identified.tenant;
   const pass = () => {
     const { items } = reserved;
+    run.uncounted = { atMs: gate.clock.nowMs(), epoch: ids.counter_epoch ?? '' };
     gate.openReservations.put(tenant, {
       runId: run.id,
-      atMs: run.startedAtMs,
+      atMs: run.uncounted.atMs,
       expiresInMs: gate.limits.reservationMs,
       items,
     });

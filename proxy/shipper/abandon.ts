@@ -1,5 +1,5 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
-import type { FinishRecord, IntentRecord } from '../../storage/schema/record.ts';
+import type { FinishRecord, IntentRecord, OpenValues } from '../../storage/schema/record.ts';
 import { noUsage } from '../../storage/schema/run.ts';
 import type { OpenRun } from './ledger.ts';
 
@@ -16,7 +16,7 @@ export function recoveryId(proxyId: string): string {
 
 /**
  * Closes a run whose proxy died between intent and finish: status `abandoned`, outcome `failure`, everything known repeated
- * from the intent. What it cost cannot be known: its bound is its worst case, else what was reserved for it, named by
+ * from the intent, and from what the run took since. What it cost cannot be known: its bound is its worst case, else what was reserved for it, named by
  * `usage_source: estimated`; without either the cost stays null, marked `unpriced`, and the usage `none`. The run ends at the last sign of life of its proxy.
  *
  * `lastAtMs` is that sign, `atMs` the time of closing, both Unix ms; `seq` is gapless from 1 within the dead epoch. Throws
@@ -26,7 +26,7 @@ export function closeAbandonedRun(
   run: OpenRun,
   closing: { proxyId: string; seq: number; atMs: number; lastAtMs: number },
 ): RecoveryRecord {
-  const intent = JSON.parse(run.raw) as IntentRecord;
+  const intent = raisedIntent(run);
   const endedAtMs = Math.max(intent.at_ms, closing.lastAtMs);
   const latencyMs = endedAtMs - intent.at_ms;
   const bound = intent.worst_case_nano_usd ?? intent.reserved_nano_usd;
@@ -60,7 +60,21 @@ export function closeAbandonedRun(
     request_bytes: 0,
     response_bytes: 0,
   };
-  return { raw: canonicalJson(record), open: run.open };
+  return { raw: canonicalJson(record), open: raisedOpen(run) };
+}
+
+/** The intent, with what the run took since then in place of what it began with. */
+function raisedIntent({ raw, raise }: OpenRun): IntentRecord {
+  const intent = JSON.parse(raw) as IntentRecord;
+  if (raise === undefined) return intent;
+  const { limits, reservedNanoUsd, worstCaseNanoUsd } = raise;
+  return { ...intent, limits, reserved_nano_usd: reservedNanoUsd, worst_case_nano_usd: worstCaseNanoUsd };
+}
+
+function raisedOpen({ open, raise }: OpenRun): string {
+  if (raise === undefined) return open;
+  const values = (open === '' ? {} : JSON.parse(open)) as OpenValues;
+  return JSON.stringify({ ...values, settle: raise.settle } satisfies OpenValues);
 }
 
 /** What a finish record says as its intent said it. */

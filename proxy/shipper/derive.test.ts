@@ -179,6 +179,28 @@ t.test('a settlement is due after the grace, or at once where the proxy is dead'
   t.equal(due(finishedAtMs, 1, 'acme'), 0, 'not while its tenant waits');
 });
 
+t.test('a run that Redis does not know is to be counted, in the window and epoch it was let through in', (t) => {
+  const window = { align: 'calendar', unitMs: 86_400_000 } as const;
+  const settle = [{ key: 'budget', amount: '30', window }];
+  const open = { ...sampleOpenValues, settle, settle_at_ms: 1_700_000_000_000, settle_epoch: 'e1' };
+  const frames = ['a', 'b', 'c'].map((runId, at) => recordFrame(sampleFinish({ seq: at + 1, runId }), open));
+  const ledger = new RunLedger({ maxUncounted: 2, maxUnsettled: 2 });
+  for (const fact of deriveBatch('1', frames).facts) ledger.apply(fact);
+  t.notOk(ledger.isFull(), 'however long Redis is away, shipping goes on');
+  t.equal(ledger.droppedCount, 1, 'the oldest is given up, and told');
+  const restored = new RunLedger();
+  restored.restore(ledger.snapshot());
+  const due = restored.dueSettlements({ nowMs: 0, graceMs: 0, overEpoch: 99, max: 10, skip: () => false });
+  const uncounted = { atMs: 1_700_000_000_000, epoch: 'e1' };
+  t.same(
+    due,
+    ['b', 'c'].map((runId) => ({ tenant: 'acme', runId, items: [{ key: 'budget', amount: 30n, window }], uncounted })),
+  );
+  restored.settled(['b', 'c']);
+  t.equal(restored.unsettledCount, 0);
+  t.end();
+});
+
 t.test('a broken proxy cannot fill the memory', async (t) => {
   const ledger = new RunLedger({ maxOpen: 3, maxUnsettled: 2 });
   for (let n = 1; n <= 5; n += 1) for (const fact of deriveFacts([intent(n, `run-${n}`)])) ledger.apply(fact);

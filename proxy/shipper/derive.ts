@@ -1,7 +1,14 @@
 import { leafHash } from '../../policy/evidence/index.ts';
-import type { FinishRecord, IntentRecord, MarkHead, OpenValues, SealedRecord } from '../../storage/schema/record.ts';
+import type {
+  FinishRecord,
+  IntentRecord,
+  MarkHead,
+  OpenValues,
+  RaiseHead,
+  SealedRecord,
+} from '../../storage/schema/record.ts';
 import type { Batch, PayloadRow, RecordRow, RunVersionRow } from '../../storage/schema/rows.ts';
-import type { FinishFact, RunFact } from './ledger.ts';
+import type { FinishFact, RaiseFact, RunFact } from './ledger.ts';
 import type { SpoolFrame } from './ports.ts';
 import { runningRow, terminalRow } from './run-row.ts';
 
@@ -35,8 +42,9 @@ export function deriveBatch(id: string, frames: readonly SpoolFrame[]): DerivedB
 export function deriveFacts(frames: readonly SpoolFrame[]): RunFact[] {
   const facts: RunFact[] = [];
   for (const frame of frames) {
-    if (frame.kind !== 'record') continue;
+    if (frame.kind !== 'record' && frame.kind !== 'raise') continue;
     const fact = readable(() => {
+      if (frame.kind === 'raise') return raiseFact(frame);
       const record = parseRecord(frame.head.toString());
       if (record.kind === 'intent') return intentFact(record, frame.head.toString(), frame.tail);
       return record.kind === 'finish' ? finishFact(record, parseOpenValues(frame.tail)) : settledFact(record);
@@ -46,11 +54,14 @@ export function deriveFacts(frames: readonly SpoolFrame[]): RunFact[] {
   return facts;
 }
 
+type PlacedFact = Exclude<RunFact, RaiseFact>;
+
 class Derivation {
   readonly #records: RecordRow[] = [];
   readonly #runs: RunVersionRow[] = [];
   readonly #payloads: PayloadRow[] = [];
-  readonly #facts: RunFact[] = [];
+  readonly #facts: PlacedFact[] = [];
+  readonly #raises: RaiseFact[] = [];
   readonly #intents = new Map<string, { record: IntentRecord; row: RecordRow; tail: Buffer }>();
   readonly #marks: Record<string, string> = {};
   #sequence: DerivedBatch['sequence'] = null;
@@ -60,6 +71,7 @@ class Derivation {
   take(frame: SpoolFrame): void {
     const taken = readable(() => {
       if (frame.kind === 'record') return this.#takeRecord(frame);
+      if (frame.kind === 'raise') return this.#raises.push(raiseFact(frame));
       return frame.kind === 'payload' ? this.#takePayload(frame) : this.#takeMark(frame);
     });
     if (taken === null) this.#unreadable += 1;
@@ -74,7 +86,8 @@ class Derivation {
     }
     return {
       batch: { id, records: this.#records, runs: this.#runs, payloads: this.#payloads },
-      facts: this.#facts.sort((a, b) => a.seq - b.seq),
+      // Those of runs that end here find them ended.
+      facts: [...this.#facts.sort((a, b) => a.seq - b.seq), ...this.#raises],
       marks: this.#marks,
       sequence: this.#sequence,
       unreadable: this.#unreadable,
@@ -148,17 +161,28 @@ function parseOpenValues(tail: Buffer): OpenValues {
   return tail.length === 0 ? {} : (JSON.parse(tail.toString()) as OpenValues);
 }
 
-function intentFact(record: IntentRecord, raw: string, tail: Buffer): RunFact {
+function intentFact(record: IntentRecord, raw: string, tail: Buffer): PlacedFact {
   const { proxy_epoch: epoch, proxy_seq: seq, run_id: runId, at_ms: atMs } = record;
   return { kind: 'intent', epoch, seq, runId, atMs, raw, open: tail.toString() };
 }
 
 function finishFact(record: FinishRecord, open: OpenValues): FinishFact {
   const { proxy_epoch: epoch, proxy_seq: seq, run_id: runId, at_ms: atMs, tenant } = record;
-  return { kind: 'finish', epoch, seq, runId, atMs, tenant, settle: open.settle ?? [] };
+  const { settle = [], settle_at_ms: uncountedAtMs, settle_epoch = '' } = open;
+  const fact: FinishFact = { kind: 'finish', epoch, seq, runId, atMs, tenant, settle };
+  if (uncountedAtMs !== undefined) fact.uncounted = { atMs: uncountedAtMs, epoch: settle_epoch };
+  return fact;
 }
 
-function settledFact(record: SealedRecord & { kind: 'settled' }): RunFact {
+function raiseFact(frame: SpoolFrame): RaiseFact {
+  const head = JSON.parse(frame.head.toString()) as RaiseHead | null;
+  if (head?.kind !== 'raise') throw new SyntaxError('not a raise');
+  const { run_id: runId, limits, reserved_nano_usd: reservedNanoUsd, worst_case_nano_usd: worstCaseNanoUsd } = head;
+  const { settle = [] } = parseOpenValues(frame.tail);
+  return { kind: 'raise', runId, raise: { reservedNanoUsd, worstCaseNanoUsd, limits, settle } };
+}
+
+function settledFact(record: SealedRecord & { kind: 'settled' }): PlacedFact {
   const { proxy_epoch: epoch, proxy_seq: seq, at_ms: atMs, runs: runIds } = record;
   return { kind: 'settled', epoch, seq, atMs, runIds };
 }

@@ -1,5 +1,6 @@
 import type { SettleItem } from '../../storage/schema/record.ts';
-import type { SettleRequest } from '../../storage/schema/reservation.ts';
+import type { LimitCharge } from '../../storage/schema/run.ts';
+import type { Settlement } from './ports.ts';
 
 /** Where a record stands: its recorder's epoch and its sequence in it. */
 interface Place {
@@ -12,10 +13,34 @@ interface Place {
 export type RunFact =
   | (Place & { kind: 'intent'; runId: string; raw: string; open: string })
   | FinishFact
+  | RaiseFact
   | (Place & { kind: 'settled'; runIds: readonly string[] });
 
 /** The end of a run: what it comes to is to be settled. */
-export type FinishFact = Place & { kind: 'finish'; runId: string; tenant: string; settle: readonly SettleItem[] };
+export type FinishFact = Place & {
+  kind: 'finish';
+  runId: string;
+  tenant: string;
+  settle: readonly SettleItem[];
+  uncounted?: Settlement['uncounted'];
+};
+
+/**
+ * What a run under way can have come to: the newest stands, in place of what its intent says. It has no place in the
+ * sequence; read again behind the end of its run it changes nothing.
+ */
+export interface RaiseFact {
+  kind: 'raise';
+  runId: string;
+  raise: Raise;
+}
+
+export interface Raise {
+  reservedNanoUsd: string | null;
+  worstCaseNanoUsd: string | null;
+  limits: readonly LimitCharge[];
+  settle: readonly SettleItem[];
+}
 
 /** An intent without a finish: the exact bytes of the record and its erasable values, to close it with if its proxy dies. */
 export interface OpenRun {
@@ -25,6 +50,7 @@ export interface OpenRun {
   open: string;
   /** Time of the intent, Unix ms; absent in what an earlier version saved. */
   atMs?: number;
+  raise?: Raise;
 }
 
 /** A finished run whose reservation nobody is known to have settled. */
@@ -34,6 +60,15 @@ export interface UnsettledRun {
   tenant: string;
   atMs: number;
   items: readonly SettleItem[];
+  uncounted?: Settlement['uncounted'];
+  /** Recovery closed it. */
+  final?: true;
+}
+
+interface LedgerBounds {
+  maxOpen: number;
+  maxUnsettled: number;
+  maxUncounted: number;
 }
 
 interface LedgerSnapshot {
@@ -50,17 +85,20 @@ interface LedgerSnapshot {
  * newest record that it was given and passes over what is not newer, so that it may read ahead of what is shipped, and read
  * again from an earlier place after a crash. A proxy's own bound on concurrent runs bounds it; `maxOpen` and `maxUnsettled`
  * stop a broken one, by dropping the oldest open run, and by `isFull`, on which reading stops until Redis takes settlements.
+ * Runs that Redis does not know can pile up for as long as it is away, which must not stop shipping: of those the oldest is
+ * dropped beyond `maxUncounted`. Their charges stand in the records all the same.
  */
 export class RunLedger {
   readonly #open = new Map<string, OpenRun>();
   readonly #unsettled = new Map<string, UnsettledRun>();
+  readonly #uncounted = new Map<string, UnsettledRun>();
   readonly #lives = new Map<number, number>();
-  readonly #bounds: { maxOpen: number; maxUnsettled: number };
+  readonly #bounds: LedgerBounds;
   #newest = { epoch: 0, seq: 0 };
   #dropped = 0;
 
-  constructor(bounds = { maxOpen: 100_000, maxUnsettled: 200_000 }) {
-    this.#bounds = bounds;
+  constructor(bounds: Partial<LedgerBounds> = {}) {
+    this.#bounds = { maxOpen: 100_000, maxUnsettled: 200_000, maxUncounted: 50_000, ...bounds };
   }
 
   get openCount(): number {
@@ -68,10 +106,10 @@ export class RunLedger {
   }
 
   get unsettledCount(): number {
-    return this.#unsettled.size;
+    return this.#unsettled.size + this.#uncounted.size;
   }
 
-  /** Open runs that were given up because there were too many. */
+  /** Runs that were given up because there were too many: open ones, and ones that Redis was to count. */
   get droppedCount(): number {
     return this.#dropped;
   }
@@ -88,6 +126,11 @@ export class RunLedger {
 
   /** Takes a record's fact in, unless it is not newer than the newest that was taken in. */
   apply(fact: RunFact): void {
+    if (fact.kind === 'raise') {
+      const run = this.#open.get(fact.runId);
+      if (run !== undefined) this.#open.set(fact.runId, { ...run, raise: fact.raise });
+      return;
+    }
     const { epoch, seq, atMs } = fact;
     if ((epoch - this.#newest.epoch || seq - this.#newest.seq) <= 0) return;
     this.#newest = { epoch, seq };
@@ -99,25 +142,37 @@ export class RunLedger {
 
   #begin({ epoch, runId, raw, open, atMs }: RunFact & { kind: 'intent' }): void {
     this.#open.set(runId, { epoch, runId, raw, open, atMs });
-    if (this.#open.size <= this.#bounds.maxOpen) return;
-    const [oldest] = this.#open.keys();
-    if (oldest !== undefined) this.#open.delete(oldest);
-    this.#dropped += 1;
+    this.#bound(this.#open, this.#bounds.maxOpen);
   }
 
-  #finish({ epoch, runId, tenant, atMs, settle }: FinishFact): void {
+  #finish({ epoch, runId, tenant, atMs, settle, uncounted }: FinishFact, final?: true): void {
     this.#open.delete(runId);
-    if (settle.length > 0) this.#unsettled.set(runId, { epoch, runId, tenant, atMs, items: settle });
+    if (settle.length === 0) return;
+    const run = { epoch, runId, tenant, atMs, items: settle, ...(final === undefined ? {} : { final }) };
+    this.#owe(uncounted === undefined ? run : { ...run, uncounted });
+  }
+
+  #owe(run: UnsettledRun): void {
+    if (run.uncounted === undefined) this.#unsettled.set(run.runId, run);
+    else this.#uncounted.set(run.runId, run);
+    this.#bound(this.#uncounted, this.#bounds.maxUncounted);
+  }
+
+  #bound(runs: Map<string, unknown>, most: number): void {
+    if (runs.size <= most) return;
+    const [oldest] = runs.keys();
+    if (oldest !== undefined) runs.delete(oldest);
+    this.#dropped += 1;
   }
 
   /** These runs are settled, by the proxy or by the shipper. */
   settled(runIds: readonly string[]): void {
-    for (const runId of runIds) this.#unsettled.delete(runId);
+    for (const runId of runIds) if (!this.#unsettled.delete(runId)) this.#uncounted.delete(runId);
   }
 
   /** Recovery has closed these runs: they are to be settled, unless their own finish came in the meantime. */
   closed(facts: readonly FinishFact[]): void {
-    for (const fact of facts) if (this.#open.has(fact.runId)) this.#finish(fact);
+    for (const fact of facts) if (this.#open.has(fact.runId)) this.#finish(fact, true);
   }
 
   /** Up to `max` open runs of epochs up to `epoch`, begun at `untilMs` (Unix ms) or before, oldest first. */
@@ -140,20 +195,17 @@ export class RunLedger {
     overEpoch: number;
     max: number;
     skip: (tenant: string) => boolean;
-  }): SettleRequest[] {
+  }): Settlement[] {
     const isDue = (run: UnsettledRun) =>
       (run.epoch <= input.overEpoch || run.atMs + input.graceMs <= input.nowMs) && !input.skip(run.tenant);
-    return take(this.#unsettled.values(), input.max, isDue).map((run) => ({
-      tenant: run.tenant,
-      runId: run.runId,
-      items: run.items.map((item) => ({ key: item.key, amount: BigInt(item.amount) })),
-    }));
+    const due = take(this.#unsettled.values(), input.max, isDue);
+    return [...due, ...take(this.#uncounted.values(), input.max - due.length, isDue)].map(describe);
   }
 
   /** All of it as JSON. */
   snapshot(): string {
     const open = [...this.#open.values()];
-    const unsettled = [...this.#unsettled.values()];
+    const unsettled = [...this.#unsettled.values(), ...this.#uncounted.values()];
     const lives = [...this.#lives];
     return JSON.stringify({ v: 1, newest: this.#newest, lives, open, unsettled } satisfies LedgerSnapshot);
   }
@@ -165,8 +217,22 @@ export class RunLedger {
     this.#newest = snapshot.newest ?? { epoch: 0, seq: 0 };
     for (const [epoch, atMs] of snapshot.lives ?? []) this.#lives.set(epoch, atMs);
     for (const run of snapshot.open) this.#open.set(run.runId, run);
-    for (const run of snapshot.unsettled) this.#unsettled.set(run.runId, run);
+    for (const run of snapshot.unsettled) this.#owe(run);
   }
+}
+
+function describe({ tenant, runId, items, final, uncounted }: UnsettledRun): Settlement {
+  return {
+    tenant,
+    runId,
+    items: items.map(({ key, amount, window, at_ms: atMs }) => ({
+      ...{ key, amount: BigInt(amount) },
+      ...(window === undefined ? {} : { window }),
+      ...(atMs === undefined ? {} : { atMs }),
+    })),
+    ...(final === undefined ? {} : { final }),
+    ...(uncounted === undefined ? {} : { uncounted }),
+  };
 }
 
 function take<T>(values: Iterable<T>, max: number, fits: (value: T) => boolean): T[] {

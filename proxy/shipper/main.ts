@@ -6,6 +6,7 @@ import { connectClickHouse, insertBatch } from '../../storage/clickhouse/index.t
 import { type Environment, readEnvironment } from '../../storage/process/environment.ts';
 import { announceReady, onShutdown } from '../../storage/process/lifecycle.ts';
 import { connectRedis, createLease, createReservations, readEpoch } from '../../storage/redis/index.ts';
+import type { CountRequest } from '../../storage/schema/reservation.ts';
 import {
   type Ballast,
   keepBallast,
@@ -27,6 +28,7 @@ import type {
   InsertBatch,
   SealQueue,
   Settle,
+  Settlement,
   ShipperClock,
   ShipperTelemetry,
   SpoolHealth,
@@ -233,8 +235,9 @@ function openSink(url: string): { insert: InsertBatch; isTaking: () => boolean; 
 }
 
 /**
- * Settles under the epoch that stands in Redis: a run that its counters do not know was settled or expired before. Watches
- * the lease of the proxy.
+ * Settles under the epoch that stands in Redis: a run that its counters do not know was settled or expired before. One that
+ * was admitted without counters is counted once; not under a later epoch, since whoever rebuilt those counters knew it.
+ * Watches the lease of the proxy.
  */
 function openRedis(
   redisUrl: string,
@@ -254,11 +257,20 @@ function openRedis(
       for (const tenant of new Set(requests.map((request) => request.tenant))) {
         epochs.set(tenant, await readEpoch(redis, tenant));
       }
-      await reservations.settle(requests);
+      const isKnown = ({ tenant, uncounted }: Settlement) => uncounted?.epoch !== epochs.get(tenant);
+      await reservations.settle(requests.filter(isKnown));
+      await reservations.countOnce(requests.flatMap((request) => (isKnown(request) ? [] : [countOf(request)])));
     },
     async close() {
       await reservations.close();
       redis.disconnect();
     },
+  };
+}
+
+function countOf({ tenant, runId, items, uncounted }: Settlement): CountRequest {
+  return {
+    ...{ tenant, runId, atMs: uncounted?.atMs ?? 0 },
+    items: items.flatMap(({ window, ...item }) => (window === undefined ? [] : [{ ...item, window }])),
   };
 }

@@ -1,32 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import t from 'tap';
 import { uuidv7 } from 'uuidv7';
-import { launchFront } from '../../storage/clickhouse/front/test-launch.ts';
-import { connectClickHouse, migrateClickHouse, readSequenceGaps } from '../../storage/clickhouse/index.ts';
-import { connectRedis, createReservations, writeEpochIfAbsent } from '../../storage/redis/index.ts';
-import { startRedisServer } from '../../storage/redis/test-server.ts';
-import type { SpoolReport } from '../../storage/schema/live.ts';
+import { readSequenceGaps } from '../../storage/clickhouse/index.ts';
 import { openSpool } from '../../storage/spool/index.ts';
 import { markFrame, recordFrame, sampleFinish, sampleIntent, sampleOpenValues } from './test-frames.ts';
+import { openShipperStage, startShipperProcess, until } from './test-process.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'hoc-outage-'));
-t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
 t.setTimeout(120_000);
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 40_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 type Mode = 'pass' | 'swallow' | 'break' | 'refuse';
 
@@ -72,48 +54,10 @@ async function startForwarder(target: string) {
   };
 }
 
-async function startControl() {
-  const reports: SpoolReport[] = [];
-  const server = createHttpServer(async (request, response) => {
-    let body = '';
-    for await (const chunk of request) body += chunk;
-    if (request.url === '/internal/v1/spools') reports.push(JSON.parse(body) as SpoolReport);
-    response.end('{}');
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, reports };
-}
-
-async function startShipper(env: Record<string, string>): Promise<{ child: ChildProcess; admin: string }> {
-  const main = new URL('./main.js', import.meta.url).href;
-  const script = `import(${JSON.stringify(main)}).then((m) => m.runShipper(process.env))`;
-  const child = spawn(process.execPath, ['-e', script], {
-    stdio: ['pipe', 'pipe', process.env.HOC_TEST_LOG === undefined ? 'ignore' : 'inherit'],
-    env: { ...env, HOC_DATA: dir, HOC_PROXY_ID: 'p', HOC_NODE_TOKEN: 'a token', HOC_PARENT_PIPE: '1' },
-  });
-  t.teardown(() => child.kill('SIGKILL'));
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  return { child, admin: (JSON.parse(line) as { listen: { admin: string } }).listen.admin };
-}
-
 t.test('ClickHouse away, silent or breaking off: nothing lost or doubled, and nobody waits for it', async (t) => {
-  const front = await launchFront({ path: join(dir, 'clickhouse') });
-  t.teardown(() => front.stop());
-  const ch = connectClickHouse(front.url);
-  t.teardown(() => ch.close());
-  await migrateClickHouse(ch);
-  const server = await startRedisServer(['--maxmemory-policy', 'noeviction']);
-  t.teardown(() => server.stop());
-  const redis = connectRedis(server.url);
-  t.teardown(() => redis.disconnect());
-  await until('Redis answers', () => redis.status === 'ready');
-  await writeEpochIfAbsent(redis, 'acme', 'e1');
-  const reservations = createReservations(redis, { callerId: 'proxy:p', epochOf: () => 'e1', timeoutMs: 5000 });
-  await reservations.ready();
-  const control = await startControl();
-  const forwarder = await startForwarder(front.url);
-  const env = { CLICKHOUSE_URL: forwarder.url, REDIS_URL: server.url, HOC_CONTROL_URL: control.url };
+  const stage = await openShipperStage(t);
+  const { dir, ch, control, reserve } = stage;
+  const forwarder = await startForwarder(stage.clickHouseUrl);
   const spool = await openSpool({
     dir: join(dir, 'spool'),
     proxyId: 'p',
@@ -122,12 +66,6 @@ t.test('ClickHouse away, silent or breaking off: nothing lost or doubled, and no
   });
   t.teardown(() => spool.close());
 
-  const reserve = async (runId: string) => {
-    const window = { align: 'calendar', unitMs: 86_400_000 } as const;
-    const item = { limitId: 'budget', key: 'budget', amount: 100n, ceiling: 1_000_000n, near: 800_000n, window };
-    const reply = await reservations.reserve({ tenant: 'acme', runId, expiresInMs: 600_000, items: [item] });
-    return reply.kind === 'granted' ? reply.readings[0] : undefined;
-  };
   const settle = [{ key: 'budget', amount: '30' }];
   let runs = 0;
   let slowestMs = 0;
@@ -141,7 +79,7 @@ t.test('ClickHouse away, silent or breaking off: nothing lost or doubled, and no
   };
 
   forwarder.become('swallow');
-  const first = await startShipper(env);
+  const first = await startShipperProcess(t, stage, forwarder.url);
   for (let n = 0; n < 150; n += 1) {
     const runId = uuidv7();
     t.ok((await reserve(runId)) !== undefined);
@@ -156,7 +94,7 @@ t.test('ClickHouse away, silent or breaking off: nothing lost or doubled, and no
   await once(first.child, 'exit');
 
   forwarder.become('break');
-  const second = await startShipper(env);
+  const second = await startShipperProcess(t, stage, forwarder.url);
   const retried = async () =>
     Number(
       /^hoc_shipper_batches_retried_total (\d+)$/m.exec(await (await fetch(`${second.admin}/metrics`)).text())?.[1],

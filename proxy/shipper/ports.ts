@@ -1,7 +1,7 @@
 import type { BatchSeal } from '../../storage/schema/audit.ts';
 import type { SpoolReport } from '../../storage/schema/live.ts';
 import type { FrameKind } from '../../storage/schema/record.ts';
-import type { SettleRequest } from '../../storage/schema/reservation.ts';
+import type { CounterWindow, SettleRequest } from '../../storage/schema/reservation.ts';
 import type { Batch } from '../../storage/schema/rows.ts';
 
 /** The two series of a spool: records with small payloads, and large payloads. */
@@ -85,8 +85,15 @@ export interface SealQueue {
  */
 export type InsertBatch = (batch: Batch) => Promise<void>;
 
+/** One run to be settled. */
+export interface Settlement extends SettleRequest {
+  items: readonly { key: string; amount: bigint; window?: CounterWindow; atMs?: number }[];
+  /** It was admitted without counters, at this instant (Unix ms) of this counter epoch: within it, it is counted once. */
+  uncounted?: { atMs: number; epoch: string };
+}
+
 /** Redis, as far as the shipper needs it. Idempotent by run id; rejects where it did not acknowledge. */
-export type Settle = (requests: readonly SettleRequest[]) => Promise<void>;
+export type Settle = (requests: readonly Settlement[]) => Promise<void>;
 
 /** Control, as far as the shipper needs it. Idempotent by batch and tenant; rejects where it did not acknowledge. */
 export type PostSeals = (seals: readonly BatchSeal[]) => Promise<void>;

@@ -3,9 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import type { FinishRecord } from '../../storage/schema/record.ts';
 import { openSpool, type Spool } from '../../storage/spool/index.ts';
 import { describeSpool } from './reporting.ts';
-import { markFrame, recordFrame, sampleFinish, sampleIntent, sampleOpenValues, sampleSettled } from './test-frames.ts';
+import {
+  markFrame,
+  raiseFrame,
+  recordFrame,
+  sampleFinish,
+  sampleIntent,
+  sampleOpenValues,
+  sampleSettled,
+} from './test-frames.ts';
 import { clock, Sink, silent, startShipper, Till, until } from './test-shipper.ts';
 
 async function openTemporary(test: Test): Promise<{ dir: string; spool: Spool }> {
@@ -64,6 +73,52 @@ t.test(
     t.equal(books.ledger.openCount, 1);
     t.same([sink.conflicts, till.contradictions], [0, []]);
     await stop();
+  },
+);
+
+t.test(
+  'a run that took more than its intent bounds is closed and settled at the most it was said to hold',
+  async (t) => {
+    const { dir, spool } = await openTemporary(t);
+    const sink = new Sink();
+    const till = new Till();
+    const first = await startShipper(dir, sink, { till });
+    begin(spool, 'left');
+    begin(spool, 'lowered');
+    begin(spool, 'done');
+    spool.append(raiseFrame('left', '2000'));
+    await until('the intents are shipped', () => sink.records().length === 3);
+    await first.stop();
+    const second = await startShipper(dir, sink, { till });
+    for (const amount of ['3000', '4000']) spool.append(raiseFrame('left', amount));
+    // The last one says what is held after a top-up that was refused.
+    for (const amount of ['5000', '4500']) spool.append(raiseFrame('lowered', amount));
+    end(spool, 'done');
+    spool.append(raiseFrame('done', '9000'));
+    await spool.close();
+    await until('all are settled', () => till.settled.size === 3);
+    t.same([...till.settled].sort(), [
+      ['done', 'budget=13'],
+      ['left', 'budget=4000'],
+      ['lowered', 'budget=4500'],
+    ]);
+    t.same(till.final, new Set(['left', 'lowered']), 'nobody may go on with what recovery has settled');
+    const closed = sink
+      .records()
+      .map(({ raw }) => JSON.parse(raw) as FinishRecord)
+      .filter(({ status }) => status === 'abandoned')
+      .map(({ run_id: id, cost_nano_usd: cost, reserved_nano_usd: held, limits }) => [
+        id,
+        cost,
+        held,
+        limits[0]?.settled,
+      ]);
+    t.same(closed.sort(), [
+      ['left', '4000', '4000', '4000'],
+      ['lowered', '4500', '4500', '4500'],
+    ]);
+    t.equal(sink.records().length, 6, 'a raise is no record');
+    await second.stop();
   },
 );
 

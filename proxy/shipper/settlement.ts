@@ -1,8 +1,7 @@
-import type { SettleRequest } from '../../storage/schema/reservation.ts';
 import { computeBackoffMs } from './backoff.ts';
 import { waitFor } from './delivery.ts';
 import type { RunLedger } from './ledger.ts';
-import type { Settle, ShipperClock, ShipperTelemetry } from './ports.ts';
+import type { Settle, Settlement, ShipperClock, ShipperTelemetry } from './ports.ts';
 
 const lookEveryMs = 500;
 /** How long a proxy has to settle a finished run itself, which it tries for within 50 ms. */
@@ -50,8 +49,8 @@ export async function settleLeftovers(input: SettlementInput & { signal: AbortSi
   }
 }
 
-function groupByTenant(requests: readonly SettleRequest[]): Map<string, SettleRequest[]> {
-  const groups = new Map<string, SettleRequest[]>();
+function groupByTenant(requests: readonly Settlement[]): Map<string, Settlement[]> {
+  const groups = new Map<string, Settlement[]>();
   for (const request of requests) {
     const group = groups.get(request.tenant);
     if (group === undefined) groups.set(request.tenant, [request]);

@@ -6,6 +6,7 @@ import type {
   MarkHead,
   OpenValues,
   PayloadHead,
+  RaiseHead,
   SettledRecord,
 } from '../../storage/schema/record.ts';
 
@@ -128,6 +129,17 @@ export function recordFrame(
 export function markFrame(tenant: string, counterEpoch: string): Frame {
   const mark: MarkHead = { v: 1, kind: 'mark', tenant, counter_epoch: counterEpoch, at_ms: startMs };
   return { kind: 'mark', seq: 0, head: Buffer.from(canonicalJson(mark)), tail: Buffer.alloc(0) };
+}
+
+/** For tests: what a run under way has come to, as the frame that its proxy appends. */
+export function raiseFrame(runId: string, amount: string, parts: Partial<RaiseHead> = {}): Frame {
+  const charge = { id: 'budget', reserved: amount, settled: amount, taken: null, ceiling: '1000', near: false };
+  const raise: RaiseHead = {
+    ...{ v: 1, kind: 'raise', run_id: runId, tenant: 'acme', at_ms: startMs, limits: [charge] },
+    ...{ reserved_nano_usd: amount, worst_case_nano_usd: null, ...parts },
+  };
+  const tail = Buffer.from(JSON.stringify({ settle: [{ key: 'budget', amount }] }));
+  return { kind: 'raise', seq: 0, head: Buffer.from(JSON.stringify(raise)), tail };
 }
 
 /** For tests: a payload frame. */

@@ -39,13 +39,16 @@ export class Sink {
 /** For tests: what Redis would have settled: the first settlement of a run counts, every other one is looked at too. */
 export class Till {
   readonly settled = new Map<string, string>();
+  /** Runs that were settled for good. */
+  readonly final = new Set<string>();
   /** Settlements of one run that came to different amounts. */
   readonly contradictions: string[] = [];
   isAway = false;
 
   async settle(requests: readonly SettleRequest[]): Promise<void> {
     if (this.isAway) throw new Error('away');
-    for (const { runId, items } of requests) {
+    for (const { runId, items, final } of requests) {
+      if (final) this.final.add(runId);
       const text = items.map((item) => `${item.key}=${item.amount}`).join();
       if ((this.settled.get(runId) ?? text) !== text) this.contradictions.push(runId);
       if (!this.settled.has(runId)) this.settled.set(runId, text);

@@ -1,6 +1,7 @@
 export { type ClickHouse, connectClickHouse, pingClickHouse } from './connection.ts';
 export { insertBatch } from './insert.ts';
 export { migrateClickHouse, readPendingMigrations } from './migrate.ts';
+export { readAbandoned } from './read-abandoned.ts';
 export { type RunFilter, type RunsPageQuery, readRunsPage } from './read-page.ts';
 export { type RollupQuery, type RollupRow, readRollup } from './read-rollup.ts';
 export { type RunDetail, readRun } from './read-run.ts';

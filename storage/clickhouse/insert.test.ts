@@ -238,7 +238,7 @@ t.test('runs that were stored before limits were recorded are read with none', a
       },
     ],
   });
-  for (const query of steps('0004_run_limits')) await ch.client.command({ query });
+  for (const query of [...steps('0004_run_limits'), ...steps('0007_limit_places')]) await ch.client.command({ query });
   const detail = await readRun(ch, all, old.run_id);
   t.match(detail?.run, { run_id: old.run_id, limits: [], input_audio_tokens: null, output_image_tokens: null });
   await insertBatch(ch, { id: 'beside-old', records: [], runs: [{ ...old, version: 3 }], payloads: [] });

@@ -150,6 +150,9 @@ ALTER TABLE runs
   ADD COLUMN IF NOT EXISTS input_image_tokens Nullable(Int64),
   ADD COLUMN IF NOT EXISTS output_image_tokens Nullable(Int64)`;
 
+// In what was stored before, every limit of a run reads 0 here: it counts from the run's own reserve instant on.
+const limitPlaces = 'ALTER TABLE runs ADD COLUMN IF NOT EXISTS `limits.since_ms` Array(Int64)';
+
 // A changed expiry is told to old parts without rewriting them, and a part is rewritten for its expired rows once a day
 // at most.
 const calmExpiry = ['runs', 'records', 'payloads', 'rollup_minutes', 'rollup_days'].map(
@@ -164,4 +167,5 @@ export const migrations: readonly Migration[] = [
   { id: '0004_run_limits', statements: [limits, mediaTokens] },
   { id: '0005_rollups', statements: rollupTables },
   { id: '0006_expiry', statements: calmExpiry },
+  { id: '0007_limit_places', statements: [limitPlaces] },
 ];

@@ -4,39 +4,13 @@ import { uuidv7 } from 'uuidv7';
 import type { RunVersionRow } from '../schema/rows.ts';
 import { insertBatch } from './insert.ts';
 import { latencyBoundsMs, type RollupRow, readRollup } from './read-rollup.ts';
-import {
-  computeRollupDays,
-  computeRollupMinutes,
-  markRunTouches,
-  type RunTouch,
-  readRunTouches,
-  touchUncoveredMinutes,
-} from './rollup.ts';
+import { markRunTouches, type RunTouch, readRunTouches, touchUncoveredMinutes } from './rollup.ts';
 import { rollupDimensions } from './rollup-columns.ts';
-import { openTestEngine, testIntent, testRun } from './test-rows.ts';
+import { allTenants, baseMs, dayMs, openRollupEngine } from './test-rollups.ts';
+import { testIntent, testRun } from './test-rows.ts';
 
-const { ch, close } = await openTestEngine();
+const { ch, command, compute, pass, close } = await openRollupEngine();
 t.teardown(close);
-const dayMs = 86_400_000;
-const base = 1_790_000_000_000 - (1_790_000_000_000 % dayMs) + dayMs;
-const all = { kind: 'all' } as const;
-
-async function command(query: string): Promise<void> {
-  await ch.client.command({ query });
-}
-
-async function computeTouched(touches: readonly RunTouch[]): Promise<void> {
-  const minutes = touches.flatMap((touch) => touch.minutes);
-  await computeRollupMinutes(ch, minutes);
-  await computeRollupDays(ch, minutes);
-}
-
-/** One pass of the job over all that waits. */
-async function pass(): Promise<void> {
-  const touches = await readRunTouches(ch, 1000);
-  await computeTouched(touches);
-  await markRunTouches(ch, touches);
-}
 
 const byAll = ['tenant', ...rollupDimensions.map(({ name }) => name)];
 const histogramsOf = (latencies: readonly (number | null)[]) =>
@@ -162,10 +136,10 @@ async function step(history: History, what: Step): Promise<void> {
   } else if (what.do === 'retry' && history.last !== null) {
     await insertBatch(ch, { ...history.last, records: [], payloads: [] });
   } else if (what.do === 'pass') await pass();
-  else if (what.do === 'die before the mark') await computeTouched(await readRunTouches(ch, 1000));
+  else if (what.do === 'die before the mark') await compute(await readRunTouches(ch, 1000));
   else if (what.do === 'begin') history.begun = await readRunTouches(ch, 3);
   else if (what.do === 'end') {
-    await computeTouched(history.begun);
+    await compute(history.begun);
     await markRunTouches(ch, history.begun);
   } else if (what.do === 'merge') {
     for (const table of ['runs', 'run_touches', 'rollup_minutes']) await command(`OPTIMIZE TABLE ${table} FINAL`);
@@ -187,7 +161,7 @@ t.test('after any history, minutes and days are the sums of the runs as they sta
     fc.array(anyStep, { minLength: 4, maxLength: 12 }),
     async (runs, steps) => {
       // Each history has days of its own: emptying tables takes longer than a history.
-      const from = base + ++histories * 10 * dayMs;
+      const from = baseMs + ++histories * 10 * dayMs;
       const versions = runs.map(({ finish, abandoned, ...run }): RunVersionRow[] => {
         const whole = testRun({ ...run, ...finish, started_at: from + run.started_at, run_id: uuidv7() });
         return [testIntent(whole), { ...whole, ...abandoned, version: 2, status: 'abandoned' }, whole];
@@ -203,7 +177,7 @@ t.test('after any history, minutes and days are the sums of the runs as they sta
         ['day', dayMs],
       ] as const) {
         const range = { fromMs: from - dayMs, toMs: from + 3 * dayMs, each: 'time' } as const;
-        const rows = await readRollup(ch, all, { ...range, grain, by: byAll });
+        const rows = await readRollup(ch, allTenants, { ...range, grain, by: byAll });
         t.strictSame(sorted(named(rows)), sorted(sumHere(standing, widthMs)), grain);
       }
       t.same(await readRunTouches(ch, 10), []);

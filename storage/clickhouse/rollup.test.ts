@@ -2,41 +2,14 @@ import t from 'tap';
 import type { RunVersionRow } from '../schema/rows.ts';
 import { insertBatch } from './insert.ts';
 import { readRollup } from './read-rollup.ts';
-import {
-  computeRollupDays,
-  computeRollupMinutes,
-  markRunTouches,
-  type RunTouch,
-  readRollupsFreshness,
-  readRunTouches,
-  touchUncoveredMinutes,
-} from './rollup.ts';
+import { readRollupsFreshness, touchUncoveredMinutes } from './rollup.ts';
 import { selectRows } from './select.ts';
-import { openTestEngine, testRun } from './test-rows.ts';
+import { allTenants, baseMs, dayMs, openRollupEngine } from './test-rollups.ts';
+import { testRun } from './test-rows.ts';
 
-const { ch, close } = await openTestEngine();
+const { ch, command, pass, close } = await openRollupEngine();
 t.teardown(close);
-const dayMs = 86_400_000;
-const base = 1_790_000_000_000 - (1_790_000_000_000 % dayMs) + dayMs;
-const all = { kind: 'all' } as const;
-const everything = { fromMs: base - 10 * dayMs, toMs: base + 10 * dayMs, each: 'time' } as const;
-
-async function command(query: string): Promise<void> {
-  await ch.client.command({ query });
-}
-
-async function computeTouched(touches: readonly RunTouch[]): Promise<void> {
-  const minutes = touches.flatMap((touch) => touch.minutes);
-  await computeRollupMinutes(ch, minutes);
-  await computeRollupDays(ch, minutes);
-}
-
-/** One pass of the job over all that waits. */
-async function pass(): Promise<void> {
-  const touches = await readRunTouches(ch, 1000);
-  await computeTouched(touches);
-  await markRunTouches(ch, touches);
-}
+const everything = { fromMs: baseMs - 10 * dayMs, toMs: baseMs + 10 * dayMs, each: 'time' } as const;
 
 async function empty(): Promise<void> {
   for (const table of ['runs', 'run_touches', 'rollup_minutes', 'rollup_days'])
@@ -45,9 +18,9 @@ async function empty(): Promise<void> {
 
 t.test('what a control that slept writes late never replaces what saw more', async (t) => {
   await empty();
-  const run = testRun({ started_at: base, cost_nano_usd: '5' });
+  const run = testRun({ started_at: baseMs, cost_nano_usd: '5' });
   const cost = async (grain: 'minute' | 'day') =>
-    (await readRollup(ch, all, { ...everything, grain, by: ['status'] })).map(({ by, figures }) => [
+    (await readRollup(ch, allTenants, { ...everything, grain, by: ['status'] })).map(({ by, figures }) => [
       by.status,
       figures.cost_nano_usd,
     ]);
@@ -71,14 +44,14 @@ t.test('what a control that slept writes late never replaces what saw more', asy
 
 t.test('a touch that was lost is found by comparing, and only then', async (t) => {
   await empty();
-  const runs = [0, 1, 2].map((minute) => testRun({ started_at: base + minute * 60_000, cost_nano_usd: '5' }));
+  const runs = [0, 1, 2].map((minute) => testRun({ started_at: baseMs + minute * 60_000, cost_nano_usd: '5' }));
   await insertBatch(ch, { id: 'lost-touch', records: [], runs, payloads: [] });
   await command('TRUNCATE TABLE run_touches');
   await pass();
-  t.same(await readRollup(ch, all, { ...everything, grain: 'minute', by: [] }), []);
-  t.equal(await touchUncoveredMinutes(ch, { fromMs: base, toMs: base + dayMs }), 3);
+  t.same(await readRollup(ch, allTenants, { ...everything, grain: 'minute', by: [] }), []);
+  t.equal(await touchUncoveredMinutes(ch, { fromMs: baseMs, toMs: baseMs + dayMs }), 3);
   await pass();
-  const [row] = await readRollup(ch, all, { ...everything, grain: 'day', each: 'whole', by: [] });
+  const [row] = await readRollup(ch, allTenants, { ...everything, grain: 'day', each: 'whole', by: [] });
   t.match(row, { atMs: null, figures: { runs: 3n, cost_nano_usd: 15n } });
 });
 
@@ -96,19 +69,19 @@ t.test('rollups are fresh up to the oldest batch that waits', async (t) => {
 
 t.test('runs that were stored before there were rollups are in them after the migration', async (t) => {
   await empty();
-  await insertBatch(ch, { id: 'before', records: [], runs: [testRun({ started_at: base })], payloads: [] });
+  await insertBatch(ch, { id: 'before', records: [], runs: [testRun({ started_at: baseMs })], payloads: [] });
   for (const table of ['run_touches', 'rollup_minutes', 'rollup_days']) await command(`DROP TABLE ${table}`);
   await command("ALTER TABLE hoc_migrations DELETE WHERE id = '0005_rollups' SETTINGS mutations_sync = 2");
   const { migrateClickHouse } = await import('./migrate.ts');
   t.same(await migrateClickHouse(ch), ['0005_rollups']);
   await pass();
-  const [row] = await readRollup(ch, all, { ...everything, grain: 'minute', by: [] });
-  t.match(row, { atMs: base, figures: { runs: 1n } });
+  const [row] = await readRollup(ch, allTenants, { ...everything, grain: 'minute', by: [] });
+  t.match(row, { atMs: baseMs, figures: { runs: 1n } });
 });
 
 t.test('a tenant reads its own rollups, filters are data, and other columns are refused', async (t) => {
   await empty();
-  const runs = ['acme', 'other', null].map((tenant) => testRun({ tenant, started_at: base, model: `of ${tenant}` }));
+  const runs = ['acme', 'other', null].map((tenant) => testRun({ tenant, started_at: baseMs, model: `of ${tenant}` }));
   await insertBatch(ch, { id: 'scoped', records: [], runs, payloads: [] });
   await pass();
   const query = { ...everything, grain: 'minute', by: ['tenant', 'model'] } as const;
@@ -117,9 +90,9 @@ t.test('a tenant reads its own rollups, filters are data, and other columns are 
     own.map((row) => row.by),
     [{ tenant: 'other', model: 'of other' }],
   );
-  t.equal((await readRollup(ch, all, query)).length, 3);
-  t.same(await readRollup(ch, all, { ...query, filter: { model: "' OR 1 --" } }), []);
-  t.equal((await readRollup(ch, all, { ...query, filter: { model: 'of acme' } })).length, 1);
-  await t.rejects(readRollup(ch, all, { ...query, by: ['1; --'] }), { code: 'input_invalid' });
-  await t.rejects(readRollup(ch, all, { ...query, filter: { actor_id: 'x' } }), { code: 'input_invalid' });
+  t.equal((await readRollup(ch, allTenants, query)).length, 3);
+  t.same(await readRollup(ch, allTenants, { ...query, filter: { model: "' OR 1 --" } }), []);
+  t.equal((await readRollup(ch, allTenants, { ...query, filter: { model: 'of acme' } })).length, 1);
+  await t.rejects(readRollup(ch, allTenants, { ...query, by: ['1; --'] }), { code: 'input_invalid' });
+  await t.rejects(readRollup(ch, allTenants, { ...query, filter: { actor_id: 'x' } }), { code: 'input_invalid' });
 });

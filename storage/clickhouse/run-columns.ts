@@ -63,8 +63,9 @@ const events: RunColumn = {
 
 /** One array a field, as for events. Parts from before these columns hold none. */
 const limits: RunColumn = {
-  names: ['id', 'reserved', 'settled', 'taken', 'ceiling', 'near'].map((name) => `\`limits.${name}\``),
-  select: 'arrayZip(`limits.id`, `limits.reserved`, `limits.settled`, `limits.taken`, `limits.ceiling`, `limits.near`)',
+  names: ['id', 'reserved', 'settled', 'taken', 'ceiling', 'near', 'since_ms'].map((name) => `\`limits.${name}\``),
+  select:
+    'arrayZip(`limits.id`, `limits.reserved`, `limits.settled`, `limits.taken`, `limits.ceiling`, `limits.near`, `limits.since_ms`)',
   write(writer, row) {
     const each = <T>(codec: Codec<T>, pick: (charge: LimitCharge) => T): void => {
       writer.varint(row.limits.length);
@@ -76,11 +77,15 @@ const limits: RunColumn = {
     each(nullable(money), (charge) => charge.taken);
     each(money, (charge) => charge.ceiling);
     each(boolean, (charge) => charge.near);
+    each(int64, (charge) => charge.since_ms ?? 0);
   },
   read(into, value) {
-    const charges = value as readonly [string, string, string, string | null, string, boolean][];
+    const charges = value as readonly [string, string, string, string | null, string, boolean, string][];
     into.limits = charges.map(
-      ([id, reserved, settled, taken, ceiling, near]): LimitCharge => ({ id, reserved, settled, taken, ceiling, near }),
+      ([id, reserved, settled, taken, ceiling, near, since]): LimitCharge => ({
+        ...{ id, reserved, settled, taken, ceiling, near },
+        ...(Number(since) === 0 ? {} : { since_ms: Number(since) }),
+      }),
     );
   },
 };

@@ -5,6 +5,9 @@ import type { RunVersionRow } from '../schema/rows.ts';
 import type { LimitCharge } from '../schema/run.ts';
 import type { LimitDimension } from '../schema/snapshot.ts';
 import { insertBatch } from './insert.ts';
+import { migrations } from './migrations.ts';
+import { readAbandoned } from './read-abandoned.ts';
+import { readRun } from './read-run.ts';
 import { type ChargedLimit, type ChargeSum, sumCharges } from './sum-charges.ts';
 import { openTestEngine, testIntent, testRun } from './test-rows.ts';
 
@@ -52,6 +55,60 @@ t.test('a run that was held counts in the window in which it was reserved', asyn
   t.match(sum, { atMs: since, settled: 1n });
 });
 
+t.test('a charge that has moved counts since then, beside one of the same run that has not', async (t) => {
+  const moved = { ...charge('day', '7'), since_ms: since + 3 * minuteMs };
+  const run = testRun({
+    tenant: 'moved',
+    started_at: since - 5 * minuteMs,
+    events: [],
+    limits: [moved, charge('rpm', '1')],
+  });
+  await insert([run]);
+  const limits = ['day', 'rpm'].map((id) => ({ id, by: [], sinceMs: since - 9 * minuteMs, bucketMs: minuteMs }));
+  const sums = await sumCharges(ch, { kind: 'tenant', tenant: 'moved' }, { limits, cuts: [] });
+  t.same(sums.map(({ limitId, atMs, settled }) => [limitId, (atMs - since) / minuteMs, settled]).sort(), [
+    ['day', 3, 7n],
+    ['rpm', -5, 1n],
+  ]);
+  const found = await readRun(ch, { kind: 'tenant', tenant: 'moved' }, run.run_id);
+  t.same(found?.run.limits, run.limits);
+});
+
+t.test('what was stored before charges had an instant counts where it was reserved', async (t) => {
+  const run = testRun({
+    tenant: 'before',
+    started_at: since,
+    events: [],
+    limits: [charge('usd', '7'), charge('rpm', '1')],
+  });
+  await insert([run]);
+  const wait = 'SETTINGS mutations_sync = 2, alter_sync = 2';
+  await ch.client.command({ query: `ALTER TABLE runs DROP COLUMN \`limits.since_ms\` ${wait}` });
+  const [step] = migrations.filter(({ id }) => id === '0007_limit_places');
+  for (const query of step?.statements ?? []) await ch.client.command({ query });
+  const limits = ['usd', 'rpm'].map((id) => ({ id, by: [], sinceMs: since, bucketMs: minuteMs }));
+  const sums = await sumCharges(ch, { kind: 'tenant', tenant: 'before' }, { limits, cuts: [] });
+  t.same(sums.map(({ limitId, atMs, settled }) => [limitId, atMs, settled]).sort(), [
+    ['rpm', since, 1n],
+    ['usd', since, 7n],
+  ]);
+  const found = await readRun(ch, { kind: 'tenant', tenant: 'before' }, run.run_id);
+  t.same(found?.run.limits, run.limits);
+});
+
+t.test(
+  'runs that were closed in place of their proxy are told, unless the proxy has ended them after all',
+  async (t) => {
+    const set = { tenant: 'left', status: 'abandoned', version: 2 } as const;
+    const [dead, woken] = [testRun(set), testRun(set)];
+    const scope = { kind: 'tenant', tenant: 'left' } as const;
+    await insert([dead, woken, testRun({ ...set, tenant: 'other' })]);
+    await insert([{ ...woken, status: 'truncated', version: 3 }, testRun({ tenant: 'left' })]);
+    t.same(await readAbandoned(ch, scope, Date.now() - 60_000), [dead.run_id]);
+    t.same(await readAbandoned(ch, scope, Date.now() + 3_600_000), []);
+  },
+);
+
 t.test('sums pass 2^63', async (t) => {
   const most = String(2n ** 63n - 1n);
   await insert([1, 2, 3].map(() => testRun({ tenant: 'most', started_at: since, limits: [charge('usd', most)] })));
@@ -67,8 +124,9 @@ function sumHere(runs: readonly RunVersionRow[], limits: readonly ChargedLimit[]
     if (run.proxy_id === 'cut' && run.proxy_seq > cut) continue;
     for (const limit of limits) {
       const reserveUs = run.events.find((event) => event.stage === 'reserve')?.at_us ?? 0;
-      const atMs = run.started_at + Math.floor(reserveUs / 1000);
-      const settled = BigInt(run.limits.find((each) => each.id === limit.id)?.settled ?? '0');
+      const found = run.limits.find((each) => each.id === limit.id);
+      const atMs = found?.since_ms ?? run.started_at + Math.floor(reserveUs / 1000);
+      const settled = BigInt(found?.settled ?? '0');
       if (atMs < limit.sinceMs || settled === 0n) continue;
       const bucket = limit.bucketMs === null ? limit.sinceMs : atMs - (atMs % limit.bucketMs);
       const by = (dimension: LimitDimension, value: string | null) => (limit.by.includes(dimension) ? value : null);
@@ -116,8 +174,12 @@ const anyRun = fc.record({
   events: fc.constantFrom([], [{ stage: 'reserve' as const, at_us: 59_999_999, detail: 'ok' }]),
   limits: fc.uniqueArray(
     fc
-      .tuple(fc.constantFrom('a', 'b', 'c', 'd'), fc.bigInt({ min: 0n, max: 9n * 10n ** 15n }))
-      .map(([id, settled]) => charge(id, String(settled))),
+      .tuple(
+        fc.constantFrom('a', 'b', 'c', 'd'),
+        fc.bigInt({ min: 0n, max: 9n * 10n ** 15n }),
+        fc.constantFrom({}, { since_ms: since + 4 * minuteMs }),
+      )
+      .map(([id, settled, place]) => ({ ...charge(id, String(settled)), ...place })),
     { selector: (each) => each.id },
   ),
   proxy_id: fc.constantFrom('cut', 'whole'),

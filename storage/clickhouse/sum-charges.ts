@@ -48,8 +48,9 @@ const windowRows = 500_000;
 const longestHoldMs = 7 * 24 * 3_600_000;
 
 // A run counts in the window of the instant it was reserved at, which can be long after it started: its `reserve` event.
-const instant = `toUnixTimestamp64Milli(started_at)
-  + intDiv(toInt64(\`events.at_us\`[indexOf(\`events.stage\`, 'reserve')]), 1000)`;
+// One that has outlived that window counts since the instant on its charge.
+const instant = `if(since_ms != 0, since_ms, toUnixTimestamp64Milli(started_at)
+  + intDiv(toInt64(\`events.at_us\`[indexOf(\`events.stage\`, 'reserve')]), 1000))`;
 
 const splitColumns = {
   sub_tenant: 'subTenant',
@@ -107,7 +108,7 @@ const sumOfWindow = `SELECT limit_id,
     SELECT limit_id, charge, indexOf({ids:Array(String)}, limit_id) AS place, ${instant} AS instant,
       CAST(tags, 'Array(Tuple(String, String))') AS tag_pairs, ${splits.join(', ')}
     FROM runs FINAL
-    ARRAY JOIN \`limits.id\` AS limit_id, \`limits.settled\` AS charge
+    ARRAY JOIN \`limits.id\` AS limit_id, \`limits.settled\` AS charge, \`limits.since_ms\` AS since_ms
     PREWHERE version >= 2
     WHERE charge != 0 AND has({ids:Array(String)}, limit_id) AND ${notCut} AND`;
 

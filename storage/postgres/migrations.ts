@@ -4,12 +4,14 @@ import type { ControlDatabase } from './connect.ts';
 import { controlState } from './migrations/0001-control-state.ts';
 import { counters } from './migrations/0002-counters.ts';
 import { tenantSettings } from './migrations/0003-tenant-settings.ts';
+import { acknowledgements } from './migrations/0004-acknowledgements.ts';
 
 /** Ordered by name; a migration that has been released is never edited. */
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-control-state': statements(controlState),
   '0002-counters': statements(counters),
   '0003-tenant-settings': statements(tenantSettings),
+  '0004-acknowledgements': statements(acknowledgements),
 };
 
 function statements(list: readonly string[]): Migration {

@@ -44,7 +44,12 @@ for (const installation of installations) {
     await t.test('two callers migrate at once: each migration runs exactly once', async (t) => {
       const other = connectPostgres(server.url);
       const both = await Promise.all([db, other].map((each) => withMigrationLock(each, () => migratePostgres(each))));
-      t.same(both.flat().sort(), ['0001-control-state', '0002-counters', '0003-tenant-settings']);
+      t.same(both.flat().sort(), [
+        '0001-control-state',
+        '0002-counters',
+        '0003-tenant-settings',
+        '0004-acknowledgements',
+      ]);
       t.same(await readPendingMigrations(db), []);
       await other.destroy();
     });

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import * as access from './access.ts';
+import * as acknowledgements from './acknowledgements.ts';
 import * as audit from './audit.ts';
 import type { ControlDatabase, Executor } from './connect.ts';
 import * as counters from './counters.ts';
@@ -12,6 +13,7 @@ import * as versions from './versions.ts';
 
 const statements = {
   ...access,
+  ...acknowledgements,
   ...audit,
   ...counters,
   ...credentials,

@@ -1,4 +1,5 @@
 import type {
+  AcknowledgementRow,
   ApiKeyRow,
   AuditEntryRow,
   AuditOpenValuesRow,
@@ -34,6 +35,7 @@ export interface LeaseRow {
 
 /** Tables of control's database, by name. */
 export interface ControlTables {
+  acknowledgements: AcknowledgementRow;
   tenants: TenantRow;
   sub_tenants: SubTenantStateRow;
   providers: ProviderRow;

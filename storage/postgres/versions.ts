@@ -53,13 +53,15 @@ export async function readPolicyVersions(db: Executor, tenant: string): Promise<
   return new Map(rows.map((row) => [row.id, row.version]));
 }
 
-/** Highest version ever used by each limit of a tenant, retired ones included. */
-export async function readLimitVersions(db: Executor, tenant: string): Promise<Map<string, number>> {
-  const rows = await db
-    .selectFrom('limits')
-    .select(['id', sql<number>`max(version)`.as('version')])
-    .where('tenant', '=', tenant)
-    .groupBy('id')
-    .execute();
-  return new Map(rows.map((row) => [row.id, row.version]));
+/** The newest version of each limit that a tenant ever had, retired ones included; `ids` narrows them, null is all. */
+export async function readNewestLimits(
+  db: Executor,
+  tenant: string,
+  ids: readonly string[] | null,
+): Promise<Map<string, LimitRow>> {
+  const all = db.selectFrom('limits').selectAll().distinctOn('id').where('tenant', '=', tenant);
+  const asked = ids === null ? all : all.where('id', 'in', [...ids]);
+  if (ids?.length === 0) return new Map();
+  const rows = await asked.orderBy('id').orderBy('version', 'desc').execute();
+  return new Map(rows.map((row) => [row.id, row]));
 }

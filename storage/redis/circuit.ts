@@ -10,13 +10,14 @@ export interface Circuit {
  * A circuit breaker: open after `failures` failures in a row, closed again by the first success.
  *
  * While it is open it probes every `probeMs`, with one probe under way at most, so that an engine that hangs costs one
- * pending command and not one for each caller. `onRecovered` is called when it closes again. Its timer keeps no process
- * alive.
+ * pending command and not one for each caller. `onOpened` is called when it opens, `onRecovered` when it closes again. Its
+ * timer keeps no process alive.
  */
 export function createCircuit(options: {
   failures: number;
   probeMs: number;
   probe: () => Promise<unknown>;
+  onOpened?: () => void;
   onRecovered: () => void;
 }): Circuit {
   let failed = 0;
@@ -53,6 +54,7 @@ export function createCircuit(options: {
       if (failed < options.failures || timer !== null || closed) return;
       timer = setInterval(probe, options.probeMs);
       timer.unref();
+      options.onOpened?.();
     },
     close() {
       closed = true;

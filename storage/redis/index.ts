@@ -1,5 +1,5 @@
 export { type ConnectOptions, connectRedis, type Redis } from './connection.ts';
-export { type CounterState, readCounterState, readPersistence } from './counter-state.ts';
+export { type CounterState, type ExpiredRuns, readCounterState, readPersistence } from './counter-state.ts';
 export { readCounters } from './counters.ts';
 export { invalidateEpoch, readEpoch, writeEpochIfAbsent } from './epoch.ts';
 export { createLease, type Lease } from './lease.ts';

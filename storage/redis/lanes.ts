@@ -1,4 +1,4 @@
-import type { ReserveReply, ReserveRequest, SettleRequest } from '../schema/reservation.ts';
+import type { Ending, ReserveReply, ReserveRequest } from '../schema/reservation.ts';
 
 /** A reservation that waits for its turn, and whom to answer. */
 export interface WaitingReserve {
@@ -8,7 +8,7 @@ export interface WaitingReserve {
 
 /** A settlement that waits for its turn; `done` gets null, or the reason why it is not known to be done. */
 export interface WaitingSettle {
-  request: SettleRequest;
+  request: Ending;
   done: (reason: string | null) => void;
 }
 

@@ -1,4 +1,11 @@
-import type { Reading, ReservationItem, ReserveReply, ReserveRequest, SettleRequest } from '../schema/reservation.ts';
+import type {
+  Ending,
+  PlacedItems,
+  Reading,
+  ReservationItem,
+  ReserveReply,
+  ReserveRequest,
+} from '../schema/reservation.ts';
 import { windowTag } from './keys.ts';
 
 /** One call of the limits script, for one tenant. */
@@ -8,7 +15,7 @@ export interface LimitsCall {
   caller: string;
   /** How many due runs the call expires at most. */
   sweep: number;
-  settles: readonly SettleRequest[];
+  settles: readonly Ending[];
   reserves: readonly ReserveRequest[];
 }
 
@@ -20,16 +27,26 @@ export function encodeCall(call: LimitsCall): string[] {
   const counters: string[] = [];
   const numbers = new Map<string, string>();
   const runs: string[] = [];
-  for (const { runId, items } of call.settles) {
-    runs.push(runId, items.length.toString());
-    for (const { key, amount } of items) runs.push(key, amount.toString());
-  }
+  for (const ending of call.settles) pushEnding(runs, ending);
   for (const { runId, expiresInMs, items } of call.reserves) {
     runs.push(runId, expiresInMs.toString(), items.length.toString());
     for (const item of items) runs.push(numberCounter(item, counters, numbers), item.amount.toString());
   }
   const sizes = [call.sweep, counters.length / wordsPerCounter, call.settles.length, call.reserves.length];
   return [call.epoch, call.caller, ...sizes.map(String), ...counters, ...runs];
+}
+
+function pushEnding(words: string[], ending: Ending): void {
+  const { runId, items } = ending;
+  if (!('atMs' in ending)) {
+    words.push(runId, ending.final === true ? 'f' : 's', items.length.toString());
+    for (const { key, amount } of items) words.push(key, amount.toString());
+    return;
+  }
+  words.push(runId, 'c', items.length.toString());
+  for (const { key, window, amount, atMs = ending.atMs } of ending.items) {
+    words.push(key, windowTag(window), atMs.toString(), amount.toString());
+  }
 }
 
 /** The number of an item's counter in the call's list, from 1; the same one under another ceiling or mark is another entry. */
@@ -52,20 +69,31 @@ export interface LimitsAnswer {
   replies: ReserveReply[];
 }
 
-/** Reads the script's flat answer: the tick, then one reply for each of `reserves`, in order. Throws on another form. */
+/** Reads the script's flat answer: tick, time, then one reply for each of `reserves`, in order. Throws on another form. */
 export function decodeAnswer(answer: unknown, reserves: readonly ReserveRequest[]): LimitsAnswer {
   const numbers = readNumbers(answer);
-  let at = 1;
+  const [tick = 0, nowMs = 0] = numbers;
+  let at = 2;
   const replies = reserves.map(({ items }): ReserveReply => {
     const flag = numbers[at] ?? 0;
-    const readings = decodeReadings(numbers, at + 1, items.length);
-    at += 1 + numbersPerReading * items.length;
+    at += 1;
+    if (flag === items.length + 1) return { kind: 'gone' };
+    const readings = decodeReadings(numbers, at, items.length);
+    at += numbersPerReading * items.length;
     if (flag > 0) return { kind: 'refused', refused: flag - 1, readings };
-    for (const end = at - flag; at < end; at += 1) markNear(readings, (numbers[at] ?? 0) - 1);
-    return { kind: 'granted', readings };
+    const notes = numbers.slice(at, at - flag);
+    at -= flag;
+    return { kind: 'granted', readings, placed: { atMs: nowMs, items: readNotes(notes, readings) } };
   });
   if (at !== numbers.length) throw new Error(`the limits script answered ${numbers.length} numbers instead of ${at}`);
-  return { tick: numbers[0] ?? 0, replies };
+  return { tick, replies };
+}
+
+/** Marks the readings that came near, and answers the indexes of the items that count in the window of the call. */
+function readNotes(notes: readonly number[], readings: Reading[]): PlacedItems['items'] {
+  const placed = notes.flatMap((note) => (note === 0 ? [...readings.keys()] : note < 0 ? [-note - 1] : []));
+  for (const note of notes) if (note > 0) markNear(readings, note - 1);
+  return placed;
 }
 
 function markNear(readings: Reading[], index: number): void {

@@ -1,5 +1,5 @@
 import { HocError } from '../schema/errors.ts';
-import type { ReserveRequest, SettleRequest } from '../schema/reservation.ts';
+import type { CountRequest, ReserveRequest, SettleRequest } from '../schema/reservation.ts';
 
 /** The largest amount and ceiling that the script counts exactly: under 2^53. */
 const maxAmount = 9_000_000_000_000_000n;
@@ -14,9 +14,7 @@ export function checkReserve({ items, expiresInMs }: ReserveRequest): void {
     if (![item.amount, item.ceiling, item.near].every(isAmount)) {
       throw mistake('an amount, ceiling or near mark is not from 0 to 9e15');
     }
-    for (let other = 0; other < index; other += 1) {
-      if (items[other]?.key === item.key) throw mistake('two of its items share a counter');
-    }
+    refuseShared(items, index);
   }
 }
 
@@ -24,6 +22,25 @@ export function checkReserve({ items, expiresInMs }: ReserveRequest): void {
 export function checkSettle({ items }: SettleRequest): void {
   if (items.length > maxItems) throw mistake(`it has more than ${maxItems} items`);
   if (!items.every(({ amount }) => isAmount(amount))) throw mistake('an amount is not from 0 to 9e15');
+}
+
+/** Throws `internal` where a run that is to be counted is not one the script can hold. */
+export function checkCount({ items, atMs }: CountRequest): void {
+  if (items.length > maxItems) throw mistake(`it has more than ${maxItems} items`);
+  if (!items.every(({ amount }) => isAmount(amount))) throw mistake('an amount is not from 0 to 9e15');
+  if (![atMs, ...items.map((item) => item.atMs ?? atMs)].every(isInstant))
+    throw mistake('an instant is not in Unix ms');
+  for (const index of items.keys()) refuseShared(items, index);
+}
+
+function refuseShared(items: readonly { key: string }[], index: number): void {
+  for (let other = 0; other < index; other += 1) {
+    if (items[other]?.key === items[index]?.key) throw mistake('two of its items share a counter');
+  }
+}
+
+function isInstant(ms: number): boolean {
+  return Number.isSafeInteger(ms) && ms >= 0;
 }
 
 function isAmount(amount: bigint): boolean {

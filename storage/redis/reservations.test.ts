@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { ReserveReply } from '../schema/reservation.ts';
-import { type ReservationsOptions, readCounters, writeEpochIfAbsent } from './index.ts';
+import { type ReservationsOptions, readCounterState, readCounters, writeEpochIfAbsent } from './index.ts';
 import { limitKeys } from './keys.ts';
 import { type Client, closeClient, day, item, minute, newTenant, openClient, request, until } from './test-clients.ts';
 import { type RedisServer, startRedisServer } from './test-server.ts';
@@ -299,3 +299,135 @@ t.test('a counter comes near once in its window, over all proxies', async (t) =>
     'the day at 120 of 150; the minute would be near at 152 of 190',
   );
 });
+
+t.test('a run that was settled for good stays settled, whatever its paused proxy asks for when it wakes', async (t) => {
+  const { redis, reservations } = await connect();
+  const tenant = await newTenant(redis);
+  await reservations.reserve(request(tenant, [item(30n, 100n)], 'paused'));
+  const recovery = [{ tenant, runId: 'paused', items: [{ key: 'c:l:*', amount: 40n }], final: true as const }];
+  await reservations.settle(recovery);
+  const asked = [
+    request(tenant, [item(60n, 100n)], 'paused'),
+    { ...request(tenant, [item(30n, 100n)], 'paused'), raises: true as const },
+  ];
+  for (const one of asked) t.same(await reservations.reserve(one), { kind: 'gone' });
+  await reservations.settle([{ tenant, runId: 'paused', items: [{ key: 'c:l:*', amount: 99n }] }]);
+  await reservations.settle(recovery);
+  t.match(await readCounters(redis, tenant, [item(0n, 0n)]), [{ used: 40n, reserved: 0n }]);
+  const [, runs, due] = limitKeys(tenant);
+  const untilMs = Number(await redis.zscore(due, 'paused'));
+  t.ok(untilMs > Date.now() + 3_600_000, 'for more than an hour');
+  await redis.zadd(due, 1, 'paused');
+  await reservations.reserve(request(tenant, [item(1n, 100n)]));
+  t.equal(await redis.hexists(runs, 'paused'), 0, 'and then that is forgotten');
+});
+
+t.test('a run that Redis never heard of is gone as well after a final settlement, which charges nothing', async (t) => {
+  const { redis, reservations } = await connect();
+  const tenant = await newTenant(redis);
+  await reservations.settle([{ tenant, runId: 'r', items: [{ key: 'c:l:*', amount: 40n }], final: true }]);
+  t.same(await reservations.reserve(request(tenant, [item(1n, 100n)], 'r')), { kind: 'gone' });
+  t.match(await readCounters(redis, tenant, [item(0n, 0n)]), [{ used: 0n, reserved: 0n }]);
+});
+
+t.test('what was let through without counters is counted once, above any ceiling, however many tell it', async (t) => {
+  const [proxy, shipper] = [await connect(), await connect({ callerId: 'shipper' })];
+  const { redis } = proxy;
+  const tenant = await newTenant(redis);
+  const yesterday = Date.now() - 86_400_000;
+  const counted = (runId: string, amount: bigint, atMs = Date.now()) => ({
+    tenant,
+    runId,
+    atMs,
+    items: [
+      { key: 'c:l:*', window: day, amount },
+      { key: 'c:rpm:*', window: minute, amount: 1n, atMs: Math.max(atMs, Date.now() - 30_000) },
+      { key: 'c:slots:*', window: { align: 'none' as const }, amount: 1n },
+    ],
+  });
+  await proxy.reservations.reserve(request(tenant, [item(90n, 100n)]));
+  const runs = [counted('a', 50n), counted('b', 7n), counted('old', 1000n, yesterday)];
+  await Promise.all([
+    ...[proxy, shipper, proxy].map(({ reservations }) => reservations.countOnce(runs)),
+    proxy.reservations.settle(runs.map(({ runId }) => ({ tenant, runId, items: [] }))),
+  ]);
+  for (const { reservations } of [shipper, proxy]) await reservations.countOnce(runs);
+  const read = () => readCounters(redis, tenant, [item(0n, 0n), { key: 'c:rpm:*', window: minute }]);
+  t.match(await read(), [
+    { used: 57n, reserved: 90n },
+    { used: 3n, reserved: 0n },
+  ]);
+  t.match(await proxy.reservations.reserve(request(tenant, [item(1n, 100n)])), { kind: 'refused' });
+  t.same(await proxy.reservations.reserve(request(tenant, [item(1n, 100n)], 'a')), { kind: 'gone' });
+  t.equal(await redis.exists(`${limitKeys(tenant)[0].slice(0, -5)}c:slots:*;n`), 0, 'a slot is over with its run');
+});
+
+t.test('a run that was granted late is counted at what it came to, beside nothing that it held', async (t) => {
+  const { redis, reservations } = await connect();
+  const tenant = await newTenant(redis);
+  await reservations.reserve(request(tenant, [item(30n, 100n)], 'late'));
+  const counted = { tenant, runId: 'late', atMs: Date.now(), items: [{ key: 'c:l:*', window: day, amount: 12n }] };
+  await reservations.countOnce([counted]);
+  await reservations.settle([{ tenant, runId: 'late', items: [] }]);
+  t.match(await readCounters(redis, tenant, [item(0n, 0n)]), [{ used: 12n, reserved: 0n }]);
+  for (const wrong of [
+    { ...counted, atMs: -1 },
+    { ...counted, items: [{ key: 'a', window: day, amount: -1n }] },
+    { ...counted, items: [...counted.items, ...counted.items] },
+  ]) {
+    await t.rejects(reservations.countOnce([wrong]), { code: 'internal' });
+  }
+});
+
+t.test(
+  'a grant names what counts in the window of its own instant: all at first, then what began or moved there',
+  async (t) => {
+    const { redis, reservations } = await connect();
+    const tenant = await newTenant(redis);
+    const second = { align: 'rolling' as const, windowMs: 60 };
+    const items = (amount: bigint) => [item(amount, 1000n), item(amount, 1000n, { key: 'c:quick:*', window: second })];
+    const placed = async (amount: bigint) => {
+      const reply = await reservations.reserve({ ...request(tenant, items(amount), 'run'), raises: true });
+      return reply.kind === 'granted' ? reply.placed : undefined;
+    };
+    const first = await placed(1n);
+    t.match(first?.items, [0, 1]);
+    t.ok(Math.abs((first?.atMs ?? 0) - Date.now()) < 5_000);
+    await until('the short window to pass', async () => {
+      const [reading] = await readCounters(redis, tenant, [{ key: 'c:quick:*', window: second }]);
+      return reading?.reserved === 0n;
+    });
+    t.same((await placed(1n))?.items, [0], 'a renewal moves nothing');
+    const moved = await placed(2n);
+    t.same(moved?.items, [0, 1]);
+    t.ok((moved?.atMs ?? 0) > (first?.atMs ?? 0));
+    const [reading] = await readCounters(redis, tenant, [item(0n, 0n)]);
+    t.equal(reading?.reserved, 2n);
+  },
+);
+
+t.test(
+  'reservations that nobody settles are counted, and so are those of them that are settled after all',
+  async (t) => {
+    const { redis, reservations } = await connect();
+    const tenant = await newTenant(redis);
+    const slots = { key: 'c:slots:*', window: { align: 'none' as const } };
+    const brief = (runId: string, fields = {}) => ({
+      ...request(tenant, [item(5n, 100n, fields)], runId),
+      expiresInMs: 1,
+    });
+    for (const runId of ['killed', 'slow', 'asleep']) await reservations.reserve(brief(runId));
+    await reservations.reserve(brief('slot', slots));
+    const look = async () => (await readCounterState(redis, tenant)).expired;
+    await until('them to expire', async () => {
+      await reservations.reserve(request(tenant, [item(1n, 100n)], 'another'));
+      return (await look()).count === 3;
+    });
+    await reservations.settle([{ tenant, runId: 'slow', items: [{ key: 'c:l:*', amount: 1n }] }]);
+    await reservations.reserve({ ...request(tenant, [item(5n, 100n)], 'asleep'), raises: true });
+    const expired = await look();
+    t.match(expired, { count: 3, madeGood: 2 }, 'a slot that is free again is none of them');
+    t.ok((expired.firstAtMs ?? 0) > Date.now() - 60_000 && (expired.lastAtMs ?? 0) >= (expired.firstAtMs ?? 0));
+    t.ok([...(await readCounterState(redis, tenant)).ticks.keys()].every((caller) => caller === 'test'));
+  },
+);

@@ -1,10 +1,10 @@
 import { HocError } from '../schema/errors.ts';
-import type { ReserveReply, ReserveRequest, SettleRequest } from '../schema/reservation.ts';
+import type { CountRequest, Ending, ReserveReply, ReserveRequest, SettleRequest } from '../schema/reservation.ts';
 import { type Circuit, createCircuit } from './circuit.ts';
 import { type Redis, waitForRedis } from './connection.ts';
 import { invalidateEpoch } from './epoch.ts';
 import { createFence, type Fence } from './fence.ts';
-import { checkReserve, checkSettle } from './request-check.ts';
+import { checkCount, checkReserve, checkSettle } from './request-check.ts';
 import { createRunBook, type RunBook } from './run-book.ts';
 import { createScript, limitsSource, type Script } from './script.ts';
 import { createSender, type DownReason, type Sender } from './sender.ts';
@@ -20,6 +20,8 @@ export interface ReservationsOptions {
   epochOf: (tenant: string) => string | null;
   /** Longest wait for Redis, in ms. Default 75. */
   timeoutMs?: number;
+  /** Told when Redis is given up (`open`), and when it is asked again: at each change, never for a run. */
+  onCircuit?: (state: 'open' | 'closed') => void;
   /** Most runs of one call; Redis serves nobody else while it runs. Default 64. */
   maxRunsPerCall?: number;
   /** Most runs that wait or are unanswered; more are answered `overloaded`. Default 20,000. */
@@ -32,7 +34,7 @@ export interface Reservations {
   /**
    * Reserves all items of a run or none. Never waits longer than the timeout (and the turn of the event loop), and
    * answers `down` with a closed reason for every failure. A run that is open already is raised to the given amounts.
-   * Rejects with `internal` only for amounts outside 0 to 9e15 or two items on one counter.
+   * A run that was settled for good, or counted, is answered `gone`. Rejects with `internal` only for amounts outside 0 to 9e15 or two items on one counter.
    */
   reserve(request: ReserveRequest): Promise<ReserveReply>;
   /**
@@ -40,6 +42,11 @@ export interface Reservations {
    * `engine_unavailable` where any of them is not known to be done; then all can be settled again.
    */
   settle(requests: readonly SettleRequest[]): Promise<void>;
+  /**
+   * Counts ended runs that were admitted while Redis was away, once each for all callers together. Promises and rejects
+   * as `settle` does.
+   */
+  countOnce(requests: readonly CountRequest[]): Promise<void>;
   /** Resolves when Redis can be used; rejects with `not_ready` where it cannot be reached or may evict counters. */
   ready(): Promise<void>;
   /** For metrics and readiness. `waitingRuns` also counts runs that Redis still owes an answer. */
@@ -86,7 +93,11 @@ class RedisReservations implements Reservations {
       failures: failuresToOpen,
       probeMs,
       probe: () => redis.ping(),
-      onRecovered: this.#sendStrays,
+      onOpened: () => options.onCircuit?.('open'),
+      onRecovered: () => {
+        options.onCircuit?.('closed');
+        this.#sendStrays();
+      },
     });
     this.#sender = createSender({
       script: this.#script,
@@ -125,6 +136,15 @@ class RedisReservations implements Reservations {
 
   async settle(requests: readonly SettleRequest[]): Promise<void> {
     for (const request of requests) checkSettle(request);
+    await this.#end(requests);
+  }
+
+  async countOnce(requests: readonly CountRequest[]): Promise<void> {
+    for (const request of requests) checkCount(request);
+    await this.#end(requests);
+  }
+
+  async #end(requests: readonly Ending[]): Promise<void> {
     if (requests.length === 0) return;
     const reason = this.#findReason();
     if (reason !== null) throw settlementFailed(reason);

@@ -4,7 +4,7 @@
 -- KEYS: the tenant's epoch, open runs, due times, who restores.
 -- ARGV: our token, `now`, for how many ms the token is ours, numbers of counters and runs; then
 --   counters: key, window tag, Unix ms and amount of the near mark (-1 for none), n, then n times Unix ms, amount
---   runs:     run id, due in Unix ms, n, then n times key, window tag, Unix ms, amount
+--   runs:     run id, due in Unix ms, n, then n times key, window tag, Unix ms, amount; n is -1 where the run is gone
 -- Answers 'superseded' where the token is not ours any more, and has changed nothing then.
 if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 'superseded' end
 redis.call('PEXPIRE', KEYS[4], ARGV[3])
@@ -49,8 +49,10 @@ end
 
 for _ = 1, ARGV[5] do
   local id, due_at, n = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local gone = n < 0
   local due, last = due_at <= now, nil
-  local run = { due and 1 or 0 }
+  local run = { gone and 2 or due and 1 or 0 }
+  n = math.max(n, 0)
   for i = at + 3, at + 2 + 4 * n, 4 do
     local c = counter(ARGV[i], ARGV[i + 1])
     local pos, counted = place(c, tonumber(ARGV[i + 2]))

@@ -185,3 +185,30 @@ t.test('amounts below zero and instants that are none are refused before anythin
   }
   t.equal(await readEpoch(redis, tenant), 'e1');
 });
+
+t.test('what a run holds is restored where it counts by then, and who is gone stays gone', async (t) => {
+  const { redis, reservations } = client;
+  const tenant = await newTenant(redis);
+  epochs.set(tenant, 'e2');
+  const [atMs, now] = [Date.now() - 2 * 86_400_000, Date.now()];
+  const items = [
+    { key: 'c:l:*', window: day, amount: 30n, atMs: now },
+    { key: 'c:rpm:*', window: minute, amount: 2n },
+  ];
+  const open = [
+    { runId: 'long', atMs, expiresInMs: now - atMs + 600_000, items },
+    { runId: 'long', atMs, expiresInMs: 1, items: [{ key: 'c:l:*', window: day, amount: 20n }] },
+  ];
+  const untilMs = now + 600_000;
+  const gone = [
+    { runId: 'dead', untilMs },
+    { runId: 'long', untilMs },
+    { runId: 'past', untilMs: now - 1 },
+  ];
+  await restoreCounters(redis, { tenant, epoch: 'e2', counters: [], open, gone });
+  t.match(await readCounters(redis, tenant, items), [{ reserved: 30n }, { reserved: 0n }]);
+  t.same(await reservations.reserve(request(tenant, [item(1n, 100n)], 'dead')), { kind: 'gone' });
+  t.match(await reservations.reserve(request(tenant, [item(1n, 100n)], 'past')), { kind: 'granted' });
+  await reservations.settle([{ tenant, runId: 'long', items: [{ key: 'c:l:*', amount: 25n }] }]);
+  t.match(await readCounters(redis, tenant, items), [{ used: 25n, reserved: 1n }, {}]);
+});

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { HocError } from '../schema/errors.ts';
-import type { CounterWindow, OpenReservation, RebuiltCounter } from '../schema/reservation.ts';
+import type { CounterWindow, GoneRun, OpenReservation, RebuiltCounter } from '../schema/reservation.ts';
 import type { Redis } from './connection.ts';
 import { limitKeys, restoreKey, windowTag } from './keys.ts';
 import { createScript, restoreSources, type Script } from './script.ts';
@@ -11,6 +11,8 @@ export interface Restoration {
   epoch: string;
   counters: readonly RebuiltCounter[];
   open: readonly OpenReservation[];
+  /** Runs that were settled for good before, so that nobody goes on with them; one that is open is not among them. */
+  gone?: readonly GoneRun[];
 }
 
 /** Another restorer that shows no life for this long is taken for dead. */
@@ -85,10 +87,12 @@ function cutParts({ counters, runs, marks }: Part & { marks: string[][] }): Part
   return parts;
 }
 
-function encodeParts({ counters, open }: Restoration): Part & { marks: string[][] } {
+function encodeParts({ counters, open, gone = [] }: Restoration): Part & { marks: string[][] } {
+  const runs = mergeRuns(open);
+  const left = gone.filter(({ runId }) => !runs.has(runId));
   return {
     counters: counters.map(encodeUsed),
-    runs: [...mergeRuns(open)].map(encodeRun),
+    runs: [...[...runs].map(encodeRun), ...left.map(({ runId, untilMs }) => [runId, writeMs(untilMs), '-1'])],
     marks: counters.flatMap(encodeMark),
   };
 }
@@ -107,7 +111,7 @@ interface MergedRun {
   items: Map<string, { key: string; window: CounterWindow; amount: bigint; atMs: number }>;
 }
 
-/** Entries of one run are one reservation: the larger amount of each counter, where it was first reserved, and due last. */
+/** Entries of one run are one reservation: of each counter the larger amount, at the later instant, and due last. */
 function mergeRuns(open: readonly OpenReservation[]): Map<string, MergedRun> {
   const runs = new Map<string, MergedRun>();
   for (const { runId, atMs, expiresInMs, items } of open) {
@@ -117,8 +121,9 @@ function mergeRuns(open: readonly OpenReservation[]): Map<string, MergedRun> {
     for (const item of items) {
       const counter = `${windowTag(item.window)} ${item.key}`;
       const known = run.items.get(counter);
-      if (known === undefined) run.items.set(counter, { ...item, atMs });
-      else if (item.amount > known.amount) known.amount = item.amount;
+      const sinceMs = item.atMs ?? atMs;
+      const amount = known !== undefined && known.amount > item.amount ? known.amount : item.amount;
+      run.items.set(counter, { ...item, amount, atMs: Math.max(known?.atMs ?? 0, sinceMs) });
     }
   }
   return runs;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { Reserve, Settle } from '../../policy/limits/specification.ts';
+import type { Count } from '../../policy/limits/specification-count.ts';
 import type { CounterWindow, ReservationItem } from '../schema/reservation.ts';
 
 /** One step of a history: the clock moves, then one call of the script is made. */
@@ -9,7 +10,7 @@ export interface Step {
   /** Whether all is lost first, and restored from what the specification knows. */
   restores: boolean;
   sweep: number;
-  settles: readonly Settle[];
+  settles: readonly (Settle | Count)[];
   reserves: readonly Reserve[];
 }
 
@@ -78,9 +79,35 @@ function reserves(runId: fc.Arbitrary<string>, counter: fc.Arbitrary<Counter>): 
   return fc.array(fc.record({ runId, expiresInMs: expiry, items }), { maxLength: 4 });
 }
 
-function settles(runId: fc.Arbitrary<string>, counter: fc.Arbitrary<Counter>): fc.Arbitrary<Settle[]> {
+/** Some of them final, and some of runs that are counted at an instant near the history's. */
+function settles(
+  runId: fc.Arbitrary<string>,
+  counter: fc.Arbitrary<Counter>,
+  startMs: number,
+): fc.Arbitrary<(Settle | Count)[]> {
   const items = fc.array(fc.record({ key: counter.map(({ key }) => key), amount }), { maxLength: 8 });
-  return fc.array(fc.record({ runId, items }), { maxLength: 3 });
+  const final = fc.record({ runId, items, final: fc.constant<true>(true) });
+  const atMs = fc
+    .oneof(fc.integer({ min: -3_000, max: 70_000 }), fc.integer({ min: -dayMs, max: 40 * dayMs }))
+    .map((ms) => startMs + ms);
+  const counted = fc
+    .uniqueArray(fc.record({ counter, amount, sinceMs: fc.option(atMs) }), {
+      maxLength: 5,
+      selector: ({ counter: { key } }) => key,
+    })
+    .map((all) =>
+      all.map(({ counter: one, amount, sinceMs }) => ({
+        ...one,
+        amount,
+        ...(sinceMs === null ? {} : { atMs: sinceMs }),
+      })),
+    );
+  const ending: fc.Arbitrary<Settle | Count> = fc.oneof(
+    { arbitrary: fc.record({ runId, items }), weight: 6 },
+    { arbitrary: final, weight: 1 },
+    { arbitrary: fc.record({ runId, atMs, items: counted }), weight: 1 },
+  );
+  return fc.array(ending, { maxLength: 3 });
 }
 
 /** Mostly small steps, some over the ends of buckets, windows and months, a few of them backwards. */
@@ -122,8 +149,9 @@ export const histories: fc.Arbitrary<History> = fc
   .record({
     counters: fc.uniqueArray(fc.constantFrom(...allCounters), { minLength: 1, maxLength: 8 }),
     runIds: fc.uniqueArray(fc.constantFrom(...allRunIds), { minLength: 1, maxLength: 8 }),
+    startMs: start,
   })
-  .chain(({ counters, runIds }) => {
+  .chain(({ counters, runIds, startMs }) => {
     const counter = fc.constantFrom(...counters);
     const runId = fc.constantFrom(...runIds);
     const step = fc.record({
@@ -131,11 +159,11 @@ export const histories: fc.Arbitrary<History> = fc
       caller: fc.constantFrom('proxy:1', 'proxy:2', 'shipper:1'),
       restores: fc.integer({ min: 0, max: 19 }).map((one) => one === 0),
       sweep: fc.constantFrom(0, 1, 2, 100),
-      settles: settles(runId, counter),
+      settles: settles(runId, counter, startMs),
       reserves: reserves(runId, counter),
     });
     return fc.record({
-      startMs: start,
+      startMs: fc.constant(startMs),
       counters: fc.constant(counters),
       steps: fc.array(step, { minLength: 1, maxLength: 50, size: 'max' }),
     });

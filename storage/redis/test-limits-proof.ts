@@ -5,6 +5,7 @@ import { restore } from '../../policy/limits/specification-restore.ts';
 import { describe } from '../../policy/limits/test-describe.ts';
 import type { Reading } from '../schema/reservation.ts';
 import { connectRedis, type Redis } from './connection.ts';
+import { readCounterState } from './counter-state.ts';
 import { limitKeys, tenantPrefix, windowTag } from './keys.ts';
 import { decodeAnswer, decodeReadings, encodeCall, type LimitsAnswer, readNumbers } from './limits-call.ts';
 import { restoreCounters } from './restore.ts';
@@ -149,7 +150,7 @@ async function compareRestored(
   return state;
 }
 
-/** What is still held must agree too: the runs, and when each is due. */
+/** What is still held must agree too: the runs, when each is due, and how many have expired. */
 async function compareRuns(redis: Redis, tenant: string, state: LimitsState): Promise<void> {
   const [, runs, due] = limitKeys(tenant);
   const scores = await redis.zrangebyscore(due, '-inf', '+inf', 'WITHSCORES');
@@ -162,6 +163,7 @@ async function compareRuns(redis: Redis, tenant: string, state: LimitsState): Pr
     [...expected.keys()].sort(),
     `runs of ${tenantPrefix(tenant)} differ`,
   );
+  deepStrictEqual((await readCounterState(redis, tenant)).expired, state.expiries, 'expired runs differ');
 }
 
 function sorted(map: Map<string, number>): [string, number][] {

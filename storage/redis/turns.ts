@@ -1,4 +1,4 @@
-import type { ReserveReply, ReserveRequest, SettleRequest } from '../schema/reservation.ts';
+import type { Ending, ReserveReply, ReserveRequest } from '../schema/reservation.ts';
 import { answerAll, answerDown, type Lane, takeCall } from './lanes.ts';
 import type { LimitsCall } from './limits-call.ts';
 import type { CallOutcome, DownReason } from './sender.ts';
@@ -11,7 +11,7 @@ export interface Turns {
   waiting(): number;
   addReserve(request: ReserveRequest): Promise<ReserveReply>;
   /** `done` gets null, or the reason why the settlement is not known to be done. */
-  addSettle(request: SettleRequest, done: (reason: string | null) => void): void;
+  addSettle(request: Ending, done: (reason: string | null) => void): void;
   /** Sends what waits at the end of this turn, also where nothing was added. */
   schedule(): void;
   /** Answers all that wait with `reason` and sends nothing any more. */
@@ -58,7 +58,7 @@ class GatheringTurns implements Turns {
     return new Promise((answer) => this.#join(request.tenant).reserves.push({ request, answer }));
   }
 
-  addSettle(request: SettleRequest, done: (reason: string | null) => void): void {
+  addSettle(request: Ending, done: (reason: string | null) => void): void {
     this.#join(request.tenant).settles.push({ request, done });
   }
 

@@ -196,6 +196,18 @@ export interface SpoolRow {
   live_epoch: number | null;
 }
 
+/** Damage that a person has seen and dealt with, the last time for each finding. */
+export interface AcknowledgementRow {
+  /** Name of the finding, such as `spool/proxy-1/damaged_frames`. */
+  finding: string;
+  /** JSON of how much of it there was. */
+  found: string;
+  reason: string;
+  /** As the audit log names them. */
+  actor: string;
+  at_ms: number;
+}
+
 /** A rebuild of one tenant's counters that is under way. There is at most one a tenant. */
 export interface CounterRebuildRow {
   tenant: string;

@@ -1,4 +1,5 @@
 import type { Decision, DecisionContext } from './decision.ts';
+import type { CounterWindow } from './reservation.ts';
 import type {
   ActorSource,
   LimitCharge,
@@ -121,6 +122,9 @@ export type SealedRecord = IntentRecord | FinishRecord | SettledRecord;
 export interface SettleItem {
   key: string;
   amount: string;
+  /** Where `OpenValues.settle_at_ms` is given: the counter's window, and the item's own instant if it has one. */
+  window?: CounterWindow;
+  at_ms?: number;
 }
 
 /** The erasable values of a record, each with the salt (16 random bytes, hex) of its commitment. */
@@ -139,6 +143,13 @@ export interface OpenValues {
    * only, never stored: counter keys can hold an actor's id.
    */
   settle?: readonly SettleItem[];
+  /**
+   * The run was admitted without counters, so that Redis does not know it: it is to be counted once, in the windows of this
+   * instant (Unix ms), instead of settled.
+   */
+  settle_at_ms?: number;
+  /** The counter epoch of that instant: under a later one the run is settled, for whoever rebuilt the counters knew it. */
+  settle_epoch?: string;
 }
 
 /** Bytes a payload commitment covers: the whole body as sent by the caller or received from the provider. */
@@ -165,14 +176,30 @@ export interface MarkHead {
   at_ms: number;
 }
 
+/**
+ * Says in the spool what a run under way can have come to, where that is more than its intent or the last of these says:
+ * written before more is reserved, and once more where less was. Like a mark it has no sequence and is never shipped; it
+ * serves only to close and to settle a run whose proxy died. Its tail is `OpenValues` with `settle` alone.
+ */
+export interface RaiseHead {
+  v: 1;
+  kind: 'raise';
+  run_id: string;
+  tenant: string;
+  at_ms: number;
+  reserved_nano_usd: string | null;
+  worst_case_nano_usd: string | null;
+  limits: readonly LimitCharge[];
+}
+
 /** Kinds of spool frames. Records carry `head` = raw (canonical JSON) and `tail` = OpenValues (JSON, may be empty). */
-export const frameKinds = { record: 1, payload: 2, mark: 3 } as const;
+export const frameKinds = { record: 1, payload: 2, mark: 3, raise: 4 } as const;
 export type FrameKind = keyof typeof frameKinds;
 
-/** One spool frame. For `payload`, `head` is PayloadHead as JSON and `tail` the stored bytes; for `mark`, `head` is MarkHead. */
+/** One spool frame. For `payload`, `head` is PayloadHead as JSON and `tail` the stored bytes; for `mark` and `raise`, `head` is MarkHead or RaiseHead. */
 export interface Frame {
   kind: FrameKind;
-  /** proxy_seq of a record frame, 0 for payload and mark frames. */
+  /** proxy_seq of a record frame, 0 for all others. */
   seq: number;
   head: Buffer;
   tail: Buffer;

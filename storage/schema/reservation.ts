@@ -51,17 +51,43 @@ export interface Reading {
 }
 
 export type ReserveReply =
-  | { kind: 'granted'; readings: readonly Reading[] }
+  | { kind: 'granted'; readings: readonly Reading[]; placed?: PlacedItems }
   /** `refused` is the index of the first item that does not fit; its reading is as the counter stood. Nothing was taken. */
   | { kind: 'refused'; refused: number; readings: readonly Reading[] }
+  /** The run was settled for good by somebody who knew that its proxy is gone; it holds nothing, and nothing was changed. */
+  | { kind: 'gone' }
   /** Redis did not answer in time, or its counters are not valid. */
   | { kind: 'down'; reason: string };
+
+/**
+ * Which items (by index) count in the window or bucket of the very call, and when that was, Unix ms by Redis. All of a run
+ * that was not known; of one that was, those that began there or have moved there.
+ */
+export interface PlacedItems {
+  atMs: number;
+  items: readonly number[];
+}
 
 export interface SettleRequest {
   tenant: string;
   runId: string;
   /** What each item came to, by counter key; an item that is not listed settles at zero. */
   items: readonly { key: string; amount: bigint }[];
+  /** The run's proxy is gone: for a day every further request of the run is answered `gone`, and settles nothing. */
+  final?: true;
+}
+
+/**
+ * A run that was admitted while Redis was away, and has ended: what it came to is charged above any ceiling, once, whoever
+ * tells it and however often. A run that Redis does hold is settled at these amounts instead.
+ */
+export interface CountRequest {
+  tenant: string;
+  runId: string;
+  /** Unix ms: it counts in the window of that instant, and nowhere where that has passed. */
+  atMs: number;
+  /** Each counter once. An item's own instant goes before that of the run. */
+  items: readonly { key: string; window: CounterWindow; amount: bigint; atMs?: number }[];
 }
 
 /** An open reservation as its proxy knows it: what control writes back after Redis lost its counters. */
@@ -71,7 +97,17 @@ export interface OpenReservation {
   atMs: number;
   /** From `atMs` on, the last renewal included. */
   expiresInMs: number;
-  items: readonly { key: string; window: CounterWindow; amount: bigint }[];
+  /** `atMs` of an item is the instant since which it counts, where its run has outlived the window it began in. */
+  items: readonly { key: string; window: CounterWindow; amount: bigint; atMs?: number }[];
+}
+
+/** What ends a reservation: of two of one run, the first. */
+export type Ending = SettleRequest | CountRequest;
+
+/** A run that was settled for good, until when that is remembered (Unix ms). */
+export interface GoneRun {
+  runId: string;
+  untilMs: number;
 }
 
 /** What a proxy answers to a new counter epoch: the point in its spool is marked, and this is open across it. */

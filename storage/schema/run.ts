@@ -66,6 +66,8 @@ export interface LimitCharge {
   ceiling: string;
   /** Whether this run was the first of its window to bring the counter to the near mark. */
   near: boolean;
+  /** Since when it counts, Unix ms by Redis, where that lies in another window than the run's own reserve instant. */
+  since_ms?: number;
 }
 
 export const noUsage: Usage = {

@@ -36,12 +36,16 @@ export async function checkSealedRecords(hoc: Installation): Promise<string[]> {
   return violations;
 }
 
+/** The first byte of what Redis keeps of a run that is gone: it holds nothing, and may not come back. */
+const goneByte = 2;
+
 /** Ids of a tenant's runs that hold a reservation in Redis. */
 export async function listOpenReservations(hoc: Installation, tenant: string): Promise<string[]> {
   const redis = connectRedis(hoc.engines.REDIS_URL);
   try {
     await waitForRedis(redis, 10_000);
-    return await redis.hkeys(`hoc:{${tenant}}:runs`);
+    const runs = Object.entries(await redis.hgetallBuffer(`hoc:{${tenant}}:runs`));
+    return runs.filter(([, kept]) => kept[0] !== goneByte).map(([id]) => id);
   } finally {
     redis.disconnect();
   }

@@ -70,6 +70,10 @@ export async function runKillRounds(
     sightings.push(...callers.sightings);
     check = await checkAll(battered, sightings, note);
     violations.push(...check.violations);
+    const done = Math.min(from + options.checkEvery, rounds);
+    note(
+      `${done} of ${rounds} rounds: ${check.runs} runs, ${check.equal} equal to the ledger, ${violations.length} violations`,
+    );
     if (violations.length > 0) break;
   }
   if (check === null) throw new Error('There were no rounds.');

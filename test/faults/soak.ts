@@ -11,9 +11,12 @@ import { listTargets, readResidentBytes } from './targets.ts';
 /** The memory of one process over a soak; slopes are in bytes an hour. */
 export interface MemorySlope {
   process: string;
-  kind: 'rss' | 'heap';
+  kind: MemoryKind;
   slope: Slope;
 }
+
+/** `kept` is what V8 holds in its spaces for old and for large objects: what came through its first collections. */
+type MemoryKind = 'rss' | 'kept';
 
 export interface SoakResult {
   seconds: number;
@@ -73,7 +76,9 @@ export async function runSoak(input: {
     ).catch(() => undefined);
     const recorded = await count();
     const memory = fitAll(samples, seconds);
-    const violations = seconds < leastJudgedSeconds ? [] : memory.flatMap(judge);
+    const isJudged = seconds >= leastJudgedSeconds;
+    if (!isJudged) note(`memory is told and not judged: that takes ${leastJudgedSeconds} s`);
+    const violations = isJudged ? memory.flatMap(judge) : [];
     // A caller that left before the head never learned its run's id.
     if (recorded.runs < runs) violations.push(`${runs} runs were answered and ${recorded.runs} are on record`);
     if (recorded.open > 0) violations.push(`${recorded.open} runs never ended`);
@@ -85,7 +90,7 @@ export async function runSoak(input: {
 
 interface Sample {
   process: string;
-  kind: 'rss' | 'heap';
+  kind: MemoryKind;
   atSeconds: number;
   bytes: number;
 }
@@ -105,11 +110,8 @@ async function sampleMemory(
       const bytes = readResidentBytes(pid);
       if (bytes > 0) samples.push({ process: name, kind: 'rss', atSeconds, bytes });
     }
-    const metrics = await hoc.metrics();
-    for (const [, process, bytes] of metrics.matchAll(
-      /^nodejs_heap_size_used_bytes\{[^}]*process="([^"]+)"[^}]*\} (\S+)/gm,
-    )) {
-      samples.push({ process: process ?? '', kind: 'heap', atSeconds, bytes: Number(bytes) });
+    for (const [process, bytes] of readKept(await hoc.metrics())) {
+      samples.push({ process, kind: 'kept', atSeconds, bytes });
     }
     if (atSeconds - said >= 60) {
       said = atSeconds;
@@ -117,6 +119,17 @@ async function sampleMemory(
     }
     await delay(everyMs);
   }
+}
+
+/** By process. */
+function readKept(metrics: string): Map<string, number> {
+  const kept = new Map<string, number>();
+  for (const line of metrics.split('\n')) {
+    if (!/^nodejs_heap_space_size_used_bytes\{.*space="(old|large_object)"/.test(line)) continue;
+    const process = /process="([^"]+)"/.exec(line)?.[1] ?? '';
+    kept.set(process, (kept.get(process) ?? 0) + Number(line.split(' ').at(-1)));
+  }
+  return kept;
 }
 
 function fitAll(samples: readonly Sample[], seconds: number): MemorySlope[] {
@@ -127,7 +140,7 @@ function fitAll(samples: readonly Sample[], seconds: number): MemorySlope[] {
     const points = own.map(({ atSeconds, bytes }) => ({ x: atSeconds / 3600, y: bytes }));
     const [process = '', kind] = name.split(' ');
     const slope = fitSlope(averageBlocks(points, (seconds * (1 - warmUpShare)) / 3600 / 20));
-    return { process, kind: kind === 'heap' ? 'heap' : 'rss', slope };
+    return { process, kind: kind === 'kept' ? 'kept' : 'rss', slope };
   });
 }
 

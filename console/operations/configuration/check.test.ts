@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { parse } from 'yaml';
 import { parseInstant, parseUsd } from './amounts.ts';
 import { checkConfiguration } from './check.ts';
 
@@ -28,6 +29,23 @@ function check(text: string, given: Record<string, string> = secrets, secretsMus
 t.test('a good file has no finding', async (t) => {
   t.match(check(good), { ok: true });
 });
+
+type Place = readonly (string | number)[];
+
+function listPlaces(value: unknown, path: Place): Place[] {
+  if (typeof value !== 'object' || value === null) return [path];
+  const fields = Object.entries(value).flatMap(([name, item]) =>
+    listPlaces(item, [...path, Array.isArray(value) ? Number(name) : name]),
+  );
+  return path.length === 0 ? fields : [path, ...fields];
+}
+
+/** Leaves the value as it is where an edit before has taken the place away. */
+function replaceAt(value: unknown, [name, ...rest]: Place, content: unknown): void {
+  if (typeof value !== 'object' || value === null || name === undefined) return;
+  if (rest.length > 0) replaceAt(Reflect.get(value, name), rest, content);
+  else Object.defineProperty(value, name, { value: content, enumerable: true, configurable: true, writable: true });
+}
 
 const mistakes: readonly {
   what: string;
@@ -312,6 +330,87 @@ t.test('a short secret is refused and never echoed', async (t) => {
 t.test('away from its secrets a file is checked without them', async (t) => {
   t.match(check(good, {}, false), { ok: true });
   t.match(check(good, { HOC_KEY_APP: 'short' }, false), { ok: false });
+});
+
+t.test('what fits together badly is found beside what has not its shape, entry by entry', async (t) => {
+  const checked = check(
+    good
+      .replace('{ slug: openai', '{ slug: openai, nope: 1')
+      .replace('name: ops,', 'name: ops, provider: nobody,')
+      .replace('"=="', '"eval"')
+      .replace('ceiling: 600', 'ceiling: "600"')
+      .replace('ceilingUsd: "50", window: 1mo', 'ceilingUsd: "50"'),
+  );
+  t.same(checked.ok ? [] : checked.findings.map(({ line, field }) => [line, field]), [
+    [6, 'tenants[0].providers[0].nope'],
+    [9, 'tenants[0].keys[1].provider'],
+    [11, 'tenants[0].policies[0].when'],
+    [13, 'tenants[0].limits[0].ceiling'],
+    [14, 'tenants[0].limits[1].window'],
+  ]);
+});
+
+t.test('nothing is said to be missing that stands in a part which cannot be read', async (t) => {
+  const fields = (text: string) => {
+    const checked = check(text, secrets, false);
+    return checked.ok ? [] : checked.findings.map(({ field }) => field);
+  };
+  t.same(fields(good.replace('{ slug: openai,', '{ slug: [openai],')), ['tenants[0].providers[0].slug']);
+  t.same(fields(good.replace(/providers:\n.*\n/, 'providers: openai\n')), ['tenants[0].providers']);
+  const priced = good.replace('"https://api.openai.com"', '"https://api.openai.com", priceAs: mine');
+  const list = '    prices: [{ list: mine, models: 1 }]\n';
+  t.same(fields(`${priced}${list}`), ['tenants[0].prices[0].models']);
+  t.same(fields(`${priced}${list.replace('list: mine, ', '')}`).length, 2);
+});
+
+t.test('places in later tenants and entries are those of the file', async (t) => {
+  const text = `tenants:
+  - { capture: full }
+  - slug: b
+    keys: [{ name: 1 }, { name: x, secretEnv: HOC_KEY_APP, provider: none }]
+`;
+  t.match(check(text), {
+    findings: [
+      { line: 2, field: 'tenants[0].slug' },
+      { line: 4, field: 'tenants[1].keys[0].secretEnv' },
+      { line: 4, field: 'tenants[1].keys[0].name' },
+      { line: 4, field: 'tenants[1].keys[1].provider', message: /`none` is not one of/ },
+    ],
+  });
+});
+
+t.test('a price list that nobody has is refused, with the nearest names', async (t) => {
+  const withList = (name: string) => good.replace('.com"', `.com", priceAs: ${name}`);
+  const found = (name: string) => {
+    const checked = check(withList(name));
+    return checked.ok ? null : checked.findings[0];
+  };
+  t.match(found('opnai'), { line: 6, field: 'tenants[0].providers[0].priceAs', message: /`opnai`.*nearest: `openai`/ });
+  t.match(found('antropic'), { message: /nearest: `anthropic`/ });
+  t.match(found('qqqqqqqqqq'), { message: /such as `openai`/ });
+  for (const name of ['openai', 'simulator', 'huggingface_groq']) t.equal(found(name), null, name);
+  const own = '    prices: [{ list: in-house, models: [{ id: m, usdPerMillion: { input: 1 } }] }]\n';
+  t.match(check(`${withList('in-house')}${own}`), { ok: true });
+  t.match(check(`${withList('inhouse')}${own}`), { findings: [{ message: /nearest: `in-house`/ }] });
+});
+
+t.test('no mistake in a field makes the check throw, and every bad file has a finding', async (t) => {
+  const value = (parse(good) as { tenants: unknown[] }).tenants;
+  const places = listPlaces(value, []);
+  const wrong = fc.oneof(
+    fc.constantFrom(null, 0, 'x', [], {}, [null], { slug: 'x' }, { ceilingUsd: 1 }),
+    fc.jsonValue(),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.constantFrom(...places), wrong), { maxLength: 4 }), (edits) => {
+      const copy = structuredClone(value);
+      for (const [place, content] of edits) replaceAt(copy, place, structuredClone(content));
+      const checked = check(JSON.stringify({ tenants: copy }));
+      return checked.ok || checked.findings.length > 0;
+    }),
+    { numRuns: 1_000 },
+  );
+  t.pass('held');
 });
 
 t.test('hostile files are refused in bounded time', async (t) => {

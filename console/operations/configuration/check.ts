@@ -4,9 +4,10 @@ import type { Finding } from '../../../storage/schema/errors.ts';
 import type { ConfigurationFile, TenantConfiguration } from '../../contract/configuration.ts';
 import { readPolicyEntry } from './entries.ts';
 import { findCeilingField, readLimitDefaults, readLimitEntry } from './limit-entries.ts';
+import { findReadablePart } from './readable.ts';
 import { checkTenant, checkUnique } from './references.ts';
 import { checkSecrets, type Secrets } from './secrets.ts';
-import { checkShape } from './shape.ts';
+import { checkShape, mostFaults } from './shape.ts';
 import { type ConfigurationSource, parsePath, type Report, readConfigurationSource, renderPath } from './source.ts';
 
 /** A file that passed every check, or what is wrong with it. */
@@ -27,6 +28,7 @@ const fieldNames: readonly (readonly [RegExp, string])[] = [
 /**
  * Checks a configuration file as a whole, without any engine: syntax, shape, references, secrets, and what the engines say
  * of its policies and limits. Returns every mistake with its line and field, sorted by line, or the file ready to apply.
+ * What has its shape is looked at closely also where other parts of the file have not.
  */
 export function checkConfiguration(input: {
   file: string;
@@ -40,17 +42,30 @@ export function checkConfiguration(input: {
   const report: Report = (path, message) => {
     found.push({ file: source.file, line: source.lineOf(path), field: renderPath(path), message });
   };
-  for (const fault of checkShape(source.value)) report(fault.path, fault.message);
-  // What does not have its shape cannot be looked at more closely.
-  if (found.length > 0) return { ok: false, findings: sort(found) };
+  const faults = checkShape(source.value);
+  for (const fault of faults) report(fault.path, fault.message);
+  // Beyond this many faults the rest is not known, and what does not have its shape cannot be looked at more closely.
+  if (faults.length >= mostFaults) return { ok: false, findings: sort(found) };
+  const readable = findReadablePart(source.value, faults);
+  checkContent(readable.configuration, input, (path, message) => {
+    if (readable.isCertain(path)) report(readable.placeInFile(path), message);
+  });
   const configuration = source.value as ConfigurationFile;
+  return found.length > 0 ? { ok: false, findings: sort(found) } : { ok: true, configuration, source };
+}
+
+/** What is wrong with a configuration that has its shape. */
+function checkContent(
+  configuration: ConfigurationFile,
+  { secrets, secretsMustExist }: { secrets: Secrets; secretsMustExist: boolean },
+  report: Report,
+): void {
   checkUnique(configuration.tenants, 'slug', { path: ['tenants'], report });
   configuration.tenants.forEach((tenant, index) => {
     checkTenant(tenant, ['tenants', index], report);
     for (const finding of askEngines(tenant, `tenants[${index}]`)) report(parsePath(finding.field), finding.message);
   });
-  checkSecrets(configuration, { values: input.secrets, mustExist: input.secretsMustExist }, report);
-  return found.length > 0 ? { ok: false, findings: sort(found) } : { ok: true, configuration, source };
+  checkSecrets(configuration, { values: secrets, mustExist: secretsMustExist }, report);
 }
 
 function askEngines(tenant: TenantConfiguration, place: string): Finding[] {

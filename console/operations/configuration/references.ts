@@ -1,3 +1,4 @@
+import { bundledLists } from '../../../policy/pricing/index.ts';
 import type {
   KeyConfiguration,
   LimitConfiguration,
@@ -7,6 +8,7 @@ import type {
 } from '../../contract/configuration.ts';
 import { parseInstant } from './amounts.ts';
 import { checkLimitFields, checkTenantLimits } from './limits.ts';
+import { findNearestNames } from './nearest-names.ts';
 import { checkPrices } from './prices.ts';
 import type { FieldPath, Report } from './source.ts';
 
@@ -34,7 +36,10 @@ export function checkTenant(tenant: TenantConfiguration, path: FieldPath, report
   for (const { slug } of tenant.subTenants ?? []) known.subTenant.add(slug);
   const placed = <Item>(list: string, items: readonly Item[] | undefined): [Item, Place][] =>
     (items ?? []).map((item, index) => [item, { known, path: [...path, list, index], report }]);
-  for (const [provider, place] of placed('providers', tenant.providers)) checkProvider(provider, place);
+  for (const [provider, place] of placed('providers', tenant.providers)) {
+    checkProvider(provider, place);
+    checkPriceList(provider, tenant, place);
+  }
   for (const [key, place] of placed('keys', tenant.keys)) checkKey(key, place);
   for (const [policy, place] of placed('policies', tenant.policies)) checkScope(policy, place);
   for (const [limit, place] of placed('limits', tenant.limits)) checkLimit(limit, place);
@@ -103,6 +108,20 @@ function checkProvider(provider: ProviderConfiguration, { path, report }: Place)
       );
     }
   }
+}
+
+/** A list that nobody has would make every run of the provider unpriced, and its money limits refuse them all. */
+function checkPriceList(
+  { priceAs }: ProviderConfiguration,
+  tenant: TenantConfiguration,
+  { path, report }: Place,
+): void {
+  const names = [...bundledLists, ...(tenant.prices ?? []).map(({ list }) => list)];
+  if (priceAs === undefined || names.includes(priceAs)) return;
+  const nearest = findNearestNames(priceAs, names).map((name) => `\`${name}\``);
+  const expected = nearest.length > 0 ? ` (nearest: ${nearest.join(', ')})` : ', such as `openai`';
+  const message = `No price list is called \`${priceAs}\`; expected a bundled one or one of this tenant's \`prices\`${expected}`;
+  report([...path, 'priceAs'], message);
 }
 
 function findUrlFault(text: string): string | null {

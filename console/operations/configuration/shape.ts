@@ -33,7 +33,8 @@ interface Place {
   path: FieldPath;
 }
 
-const mostFaults = 200;
+/** Most faults that `checkShape` returns. */
+export const mostFaults = 200;
 const deepestFree = 64;
 
 /** Under the `u` flag this class matches surrogates that have no partner: text that UTF-8 cannot say. */

@@ -4,6 +4,7 @@ import { HocError } from '../../../storage/schema/errors.ts';
 import type { SpoolReport } from '../../../storage/schema/live.ts';
 import type { Manifest } from '../../../storage/schema/snapshot.ts';
 import { launchTestControl } from '../../test-control.ts';
+import { quietReport } from '../../test-reports.ts';
 import { applyConfiguration } from '../apply-configuration.ts';
 import type { ControlContext } from '../context.ts';
 import type { ChargeSum, ChargesQuery } from '../ports.ts';
@@ -23,6 +24,7 @@ const context: ControlContext = {
   ...control.context,
   now: () => nowMs,
   charges: {
+    ...control.context.charges,
     sum: async (_scope, query) => {
       queries.push(query);
       return control.charges;
@@ -55,24 +57,7 @@ async function readEpoch(): Promise<string> {
 }
 
 async function report(proxyId: string, change: Partial<SpoolReport> = {}): Promise<void> {
-  await takeSpoolReport(context, {
-    proxy_id: proxyId,
-    proxy_epoch: 1,
-    at_ms: nowMs,
-    running: true,
-    backlog_bytes: 0,
-    oldest_at_ms: null,
-    open_runs: 0,
-    unsettled_runs: 0,
-    damaged_frames: 0,
-    torn_tails: 0,
-    missing_segments: 0,
-    refused_rows: 0,
-    quarantined_bytes: 0,
-    lost_leases: 0,
-    marks: [],
-    ...change,
-  });
+  await takeSpoolReport(context, quietReport({ proxy_id: proxyId, at_ms: nowMs, ...change }));
 }
 
 async function mark(
@@ -213,6 +198,7 @@ t.test(
         },
       ],
     );
+    t.match(restored?.gone, [{ runId: 'run-abandoned', untilMs: nowMs + 86_400_000 }]);
     t.same(restored?.open, [{ ...open[0], items: [{ key: 'c:tokens:*', window, amount: 77n }] }]);
   },
 );
@@ -369,6 +355,7 @@ t.test('where ClickHouse is away nothing is restored, it is said once, and made 
   const away = {
     ...context,
     charges: {
+      ...context.charges,
       sum: async () => {
         throw new Error('clickhouse is away');
       },
@@ -426,6 +413,27 @@ t.test(
     t.same(await listOpenRebuilds(context), [], 'a restart that evicted nothing is none');
   },
 );
+
+t.test('the doctor tells of reservations that expired unsettled, and of those alone', async (t) => {
+  const atMs = Date.UTC(2026, 4, 20, 8);
+  const examine = async (expired: { count: number; madeGood: number }) => {
+    const look = async (tenant: string) => ({
+      ...(await context.counters.look(tenant)),
+      expired: { ...expired, firstAtMs: atMs, lastAtMs: atMs + 60_000 },
+    });
+    const counters = { ...context.counters, look };
+    return examineCounters({ ...context, counters }, await readCounterHealth(context));
+  };
+  t.match(await examine({ count: 5, madeGood: 2 }), [
+    {
+      severity: 'warning',
+      message:
+        /^acme: 3 reservations expired unsettled since 2026-05-20T08:00:00.000Z, the last at 2026-05-20T08:01:00.000Z: they count as spent/,
+      damage: { id: 'counters/acme/expired', found: { count: 3 } },
+    },
+  ]);
+  t.match(await examine({ count: 2, madeGood: 2 }), [{ severity: 'ok' }]);
+});
 
 t.test('two controls that look at once take one epoch and restore it once', async (t) => {
   control.epochs.delete('acme');

@@ -33,7 +33,24 @@ export async function examineCounters(context: ControlContext, health: CounterHe
     const names = listSome(invalid.map(({ tenant, cause }) => `${tenant} (${causeWords[cause]})`));
     findings.push(error(`Counters are invalid, and control has not begun to rebuild them yet: ${names}`));
   }
+  findings.push(...(await examineExpired(context, tenants)));
   return findings.length === 0 ? [ok('All limit counters are valid, and Redis keeps them')] : findings;
+}
+
+/** Reservations that a proxy made and neither it nor a shipper settled, as where it died before the run was on record. */
+async function examineExpired(context: ControlContext, tenants: readonly { slug: string }[]): Promise<Verdict[]> {
+  const found = await Promise.all(
+    tenants.map(async ({ slug }) => ({ slug, ...(await context.counters.look(slug)).expired })),
+  );
+  return found.flatMap(({ slug, count, madeGood, firstAtMs, lastAtMs }) => {
+    const left = count - madeGood;
+    if (left <= 0 || firstAtMs === null || lastAtMs === null) return [];
+    const [first, last] = [firstAtMs, lastAtMs].map((ms) => new Date(ms).toISOString());
+    const meaning = 'they count as spent, so its limits are on the safe side until their windows end';
+    const cause = 'their proxies ended before the runs were on record, or their shippers do not settle';
+    const message = `${slug}: ${left} reservations expired unsettled since ${first}, the last at ${last}: ${meaning}; ${cause}`;
+    return [{ ...warning(message), damage: { id: `counters/${slug}/expired`, found: { count: left } } }];
+  });
 }
 
 function describeRebuild(rebuild: CounterRebuildRow, nowMs: number): Verdict {
@@ -93,13 +110,18 @@ function examineShipping(report: SpoolReport, nowMs: number): Verdict[] {
 
 function examineDamage(report: SpoolReport): Verdict[] {
   const { proxy_id: proxy } = report;
-  const found = (count: number, message: string): Verdict[] =>
-    count > 0 ? [error(`${proxy}: ${count} ${message}`)] : [];
+  const kinds = {
+    damaged_frames: 'damaged frames in its spool, each a record that may be lost; check the disk',
+    quarantined_bytes: 'bytes are quarantined beside its spool: read them out or delete them there',
+    missing_segments: 'segments of its spool were gone before they were shipped; who deletes there?',
+    refused_rows: 'rows were refused by ClickHouse and are not on record; its log names them',
+  } as const;
+  const found = (Object.keys(kinds) as (keyof typeof kinds)[]).filter((kind) => report[kind] > 0);
   return [
-    ...found(report.damaged_frames, 'damaged frames in its spool, each a record that may be lost; check the disk'),
-    ...found(report.quarantined_bytes, 'bytes are quarantined beside its spool: read them out or delete them there'),
-    ...found(report.missing_segments, 'segments of its spool were gone before they were shipped; who deletes there?'),
-    ...found(report.refused_rows, 'rows were refused by ClickHouse and are not on record; its log names them'),
+    ...found.map((kind) => ({
+      ...error(`${proxy}: ${report[kind]} ${kinds[kind]}`),
+      damage: { id: `spool/${proxy}/${kind}`, found: { count: report[kind] } },
+    })),
     ...findLostLeases(report),
   ];
 }
@@ -108,5 +130,6 @@ function examineDamage(report: SpoolReport): Verdict[] {
 function findLostLeases({ proxy_id: proxy, lost_leases: count }: SpoolReport): Verdict[] {
   if (count === 0) return [];
   const causes = 'Redis lost its data or the proxy stood still; if it goes on, another proxy runs under this id';
-  return [warning(`${proxy}: ${count} times its lease was lost since its spool exists: ${causes}`)];
+  const damage = { id: `spool/${proxy}/lost_leases`, found: { count } };
+  return [{ ...warning(`${proxy}: ${count} times its lease was lost since its spool exists: ${causes}`), damage }];
 }

@@ -24,7 +24,7 @@ export type TickSamples = Map<string, { epoch: string; ticks: ReadonlyMap<string
 
 /**
  * Looks at the counters of tenants: valid are those under the tenant's own epoch whose writers' ticks have not gone back
- * since the last look. Rejects where Redis does not answer.
+ * since the last look. Shows in the metrics what has expired. Rejects where Redis does not answer.
  */
 export async function findInvalidCounters(
   context: ControlContext,
@@ -34,6 +34,7 @@ export async function findInvalidCounters(
   const found = await Promise.all(
     tenants.map(async ({ slug, counter_epoch: epoch }): Promise<InvalidCounters | null> => {
       const state = await context.counters.look(slug);
+      context.metrics.reservationsExpired(slug, state.expired.count);
       if (state.epoch === null) return { tenant: slug, epoch, cause: 'lost' };
       if (state.epoch !== epoch) return { tenant: slug, epoch, cause: 'foreign' };
       const before = samples.get(slug);

@@ -1,7 +1,7 @@
 import { findClose, findPosition } from '../../../policy/limits/index.ts';
 import type { CounterMarkRow, CounterRebuildRow } from '../../../storage/schema/control.ts';
 import { HocError } from '../../../storage/schema/errors.ts';
-import type { OpenReservation, RebuiltCounter } from '../../../storage/schema/reservation.ts';
+import type { GoneRun, OpenReservation, RebuiltCounter } from '../../../storage/schema/reservation.ts';
 import { appendAudit } from '../audit.ts';
 import type { ControlContext } from '../context.ts';
 import type { ChargesQuery } from '../ports.ts';
@@ -11,10 +11,12 @@ import { buildCounters, planSums } from './sums.ts';
 
 /** A window that closes within this time need not be found again: Redis' clock is not ours. */
 const closingMs = 5_000;
+/** A proxy that wakes later than this goes on with runs that were closed in its place. */
+const goneForMs = 24 * 3_600_000;
 
 /**
- * Writes a tenant's counters back: what its recorded runs were charged in the windows that are open, and what its proxies
- * said is open, under the limits in force now; then reads them back, and puts the end of the rebuild on record.
+ * Writes a tenant's counters back: what its recorded runs were charged in the windows that are open, what its proxies
+ * said is open, and which runs were closed while their proxy was away, under the limits in force now; then reads them back, and puts the end of the rebuild on record.
  *
  * From the moment that `restoring` is noted, a rebuild that breaks off begins anew under another epoch, since Redis may
  * hold this one, with runs that have counted under it. Rejects with `engine_unavailable` where an engine does not answer
@@ -30,12 +32,15 @@ export async function restoreTenant(context: ControlContext, rebuild: CounterReb
   const { limits } = buildPolicyDocument(objects);
   const nowMs = context.now();
   const query = { limits: planSums(limits, nowMs), cuts: marks.flatMap(cutAt) };
-  const sums = query.limits.length === 0 ? [] : await context.charges.sum({ kind: 'tenant', tenant }, query);
+  const scope = { kind: 'tenant', tenant } as const;
+  const sums = query.limits.length === 0 ? [] : await context.charges.sum(scope, query);
+  const abandoned = query.limits.length === 0 ? [] : await context.charges.abandoned(scope, nowMs - goneForMs);
+  const gone = abandoned.map((runId) => ({ runId, untilMs: nowMs + goneForMs }));
   const counters = buildCounters(limits, sums, nowMs);
   const open = marks.flatMap(readOpen);
   const isOurs = await context.store.transaction((tx) => tx.updateRebuild(rebuild, { state: 'restoring' }));
   if (!isOurs) return;
-  await restoreOrWait(context, rebuild, { counters, open });
+  await restoreOrWait(context, rebuild, { counters, open, gone });
   await verify(context, rebuild, counters);
   await conclude(context, rebuild, { counters: counters.length, open_runs: open.length });
 }
@@ -44,7 +49,7 @@ export async function restoreTenant(context: ControlContext, rebuild: CounterReb
 async function restoreOrWait(
   context: ControlContext,
   rebuild: CounterRebuildRow,
-  found: { counters: readonly RebuiltCounter[]; open: readonly OpenReservation[] },
+  found: { counters: readonly RebuiltCounter[]; open: readonly OpenReservation[]; gone: readonly GoneRun[] },
 ): Promise<void> {
   const { tenant, counter_epoch: epoch } = rebuild;
   try {

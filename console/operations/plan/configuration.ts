@@ -1,4 +1,4 @@
-import type { ApiKeyRow, TenantObjects } from '../../../storage/schema/control.ts';
+import type { ApiKeyRow, LimitRow, TenantObjects } from '../../../storage/schema/control.ts';
 import type { ConfigurationFile, TenantConfiguration } from '../../contract/configuration.ts';
 import { configurationDefaults } from '../../contract/configuration.ts';
 import type { Secrets } from '../configuration/secrets.ts';
@@ -69,7 +69,8 @@ async function planObjects(planner: Planner, wanted: Wanted, current: TenantObje
   const isNew = current === null;
   const none: ReadonlyMap<string, number> = new Map();
   const policies = { live: current?.policies ?? [], versions: isNew ? none : await tx.readPolicyVersions(slug) };
-  const limits = { live: current?.limits ?? [], versions: isNew ? none : await tx.readLimitVersions(slug) };
+  const newest = isNew ? new Map<string, LimitRow>() : await tx.readNewestLimits(slug, null);
+  const limits = { live: current?.limits ?? [], newest };
   return [
     ...planSubTenants(planner, { slug, path, wanted: configuration.subTenants }, current?.sub_tenants ?? []),
     ...(await planProviders(planner, { ...tenant, wanted: configuration.providers ?? [], current })),

@@ -18,7 +18,7 @@ function fileOf(overrides: string): string {
 }
 
 /** Plans a file at an instant on top of what stood; answers the change, the definition and the findings. */
-function plan(text: string, nowMs: number, before: LimitEntry | null = null) {
+function plan(text: string, nowMs: number, before: LimitEntry | null = null, state: LimitRow['state'] = 'active') {
   const checked = checkConfiguration({ file: 'hoc.yaml', text, secrets: new Map(), secretsMustExist: false });
   if (!checked.ok) throw new Error(JSON.stringify(checked.findings));
   const [configuration] = checked.configuration.tenants;
@@ -31,7 +31,7 @@ function plan(text: string, nowMs: number, before: LimitEntry | null = null) {
     source: checked.source,
     findings: [],
   } as unknown as Planner;
-  const live: LimitRow[] =
+  const known: LimitRow[] =
     before === null
       ? []
       : [
@@ -42,10 +42,14 @@ function plan(text: string, nowMs: number, before: LimitEntry | null = null) {
             owner: 'file:hoc.yaml',
             definition: JSON.stringify(before),
             created_at_ms: 0,
-            state: 'active',
+            state,
           },
         ];
-  const [change] = planLimits(planner, { path: ['tenants', 0], configuration }, { live, versions: new Map() });
+  const stored = {
+    live: known.filter((row) => row.state === 'active'),
+    newest: new Map(known.map((row) => [row.id, row])),
+  };
+  const [change] = planLimits(planner, { path: ['tenants', 0], configuration }, stored);
   return { change, entry: definitionOf(change), findings: planner.findings };
 }
 
@@ -95,17 +99,42 @@ t.test('overrides are stored in the order of their ids, however the file lists t
   t.match(plan(fileOf(`${b}, ${a}`), start, one.entry).change, { change: 'unchanged' });
 });
 
-t.test('a limit never changes its kind or what it counts, since counters and records go by its id', async (t) => {
-  const { entry } = plan(fileOf(''), start);
-  const fileWith = (limit: string) =>
-    `tenants:\n  - slug: acme\n    limits:\n      - { id: rpm, window: 1m, ${limit} }\n`;
-  const money = plan(fileWith('kind: money, ceilingUsd: "5"'), start, entry);
-  t.match(money.findings, [
-    { line: 4, field: 'tenants[0].limits[0].kind', message: /is of kind requests.*another limit/ },
-  ]);
-  const total = plan(fileWith('kind: tokens, ceiling: 5'), start);
-  t.same(total.findings, []);
-  const input = plan(fileWith('kind: tokens, ceiling: 5, counts: input'), start, total.entry);
-  t.match(input.findings, [{ line: 4, field: 'tenants[0].limits[0].counts', message: /counts other tokens/ }]);
-  t.same(plan(fileWith('kind: tokens, ceiling: 9, counts: total'), start, total.entry).findings, []);
+const measured = (limit: string) => `tenants:\n  - slug: acme\n    limits:\n      - { id: rpm, ${limit} }\n`;
+
+t.test('an id never counts otherwise than it once did, in force or retired', async (t) => {
+  const requests = 'kind: requests, ceiling: 600, window: 1h, by: [key, model]';
+  const changes: readonly [from: string, to: string, field: string, says: RegExp][] = [
+    [requests, 'kind: money, ceilingUsd: "5", window: 1h', 'kind', /of kind requests/],
+    [requests, requests.replace('1h', '1d'), 'window', /over 1h \(calendar\)/],
+    [requests, `${requests}, align: rolling`, 'align', /over 1h \(calendar\)/],
+    [requests, requests.replace('key, model', 'key'), 'by', /split by key, model/],
+    [requests, requests.replace('key, model', 'model, key'), 'by', /split by key, model/],
+    [requests.replace(', by: [key, model]', ''), requests, 'by', /not split/],
+    [
+      'kind: tokens, ceiling: 5, window: 1h',
+      'kind: tokens, ceiling: 5, window: 1h, counts: input',
+      'counts',
+      /total tokens/,
+    ],
+    ['kind: cap, ceilingUsd: "1"', 'kind: cap, ceilingMs: 1000', 'kind', /a cap on cost/],
+  ];
+  for (const [from, to, field, says] of changes) {
+    const { entry } = plan(measured(from), start);
+    const name = `tenants[0].limits[0].${field}`;
+    const standing = plan(measured(to), start, entry);
+    t.match(standing.findings, [{ line: 4, field: name, message: says }], to);
+    t.match(standing.findings, [{ message: /`rpm` is .*takes another id/ }]);
+    const gone = plan(measured(to), start, entry, 'retired');
+    t.match(gone.findings, [{ line: 4, field: name, message: says }], to);
+    t.match(gone.findings, [{ message: /`rpm` was .*takes another id/ }]);
+  }
+});
+
+t.test('an id may have another ceiling, and comes back as what it was in a version of its own', async (t) => {
+  const { entry } = plan(measured('kind: requests, ceiling: 600, window: 60m'), start);
+  const again = measured('kind: requests, ceiling: 5, window: 1h, near: 50');
+  t.match(plan(again, start, entry), { findings: [], change: { change: 'updated', note: 'version 2' } });
+  t.match(plan(again, start, entry, 'retired'), { findings: [], change: { change: 'created', note: 'version 2' } });
+  const cap = plan(measured('kind: cap, ceilingMs: 5'), start).entry;
+  t.same(plan(measured('kind: cap, ceilingMs: 9, by: [key]'), start, cap).findings, []);
 });

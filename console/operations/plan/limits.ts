@@ -7,6 +7,7 @@ import { type LimitDefaults, readLimitDefaults, readLimitEntry } from '../config
 import { type FieldPath, parsePath } from '../configuration/source.ts';
 import { compareBytes } from '../snapshot/documents.ts';
 import { nothing, type PlannedChange } from './change-list.ts';
+import { reportOtherMeasure } from './limit-measure.ts';
 import { mayChange, type Planner, reportAt } from './places.ts';
 
 function showLimit(row: LimitRow): unknown {
@@ -14,11 +15,14 @@ function showLimit(row: LimitRow): unknown {
   return { ...(JSON.parse(definition) as object), state, version, owner };
 }
 
-/** Plans the limits of one tenant. A changed limit is a new version; its counters stay, since they go by its id. */
+/**
+ * Plans the limits of one tenant. A changed limit is a new version; its counters stay, since they go by its id. `newest`
+ * holds the last version of every id that the tenant ever used.
+ */
 export function planLimits(
   planner: Planner,
   tenant: { path: FieldPath; configuration: TenantConfiguration },
-  stored: { live: readonly LimitRow[]; versions: ReadonlyMap<string, number> },
+  stored: { live: readonly LimitRow[]; newest: ReadonlyMap<string, LimitRow> },
 ): PlannedChange[] {
   const standing = new Map(stored.live.map((row) => [row.id, row]));
   const defaults = readLimitDefaults(tenant.configuration);
@@ -33,12 +37,13 @@ export function planLimits(
     )
       return;
     const entry = readAtThisMoment(planner, { wanted, defaults, path }, before);
-    if (before !== null) reportOtherMeasure(planner, path, { before, entry });
+    const earlier = stored.newest.get(wanted.id);
+    if (earlier !== undefined) reportOtherMeasure(planner, path, { earlier, entry });
     changes.push(
       planLimit(before, {
         tenant: tenant.configuration.slug,
         id: wanted.id,
-        version: (stored.versions.get(wanted.id) ?? 0) + 1,
+        version: (earlier?.version ?? 0) + 1,
         owner: planner.owner,
         definition: canonicalJson(entry),
         created_at_ms: planner.context.now(),
@@ -48,21 +53,6 @@ export function planLimits(
   });
   const gone = [...standing.values()].filter((row) => row.owner === planner.owner);
   return [...changes, ...gone.map(planLimitEnd)];
-}
-
-/** A limit's counters and charges on record go by its id and say no unit: what counted dollars can never count requests. */
-function reportOtherMeasure(
-  planner: Planner,
-  path: FieldPath,
-  { before, entry }: { before: LimitRow; entry: LimitEntry },
-): void {
-  const { kind, unit } = JSON.parse(before.definition) as LimitEntry;
-  const remedy = 'give another limit an id of its own, and leave this one away';
-  if (kind !== entry.kind) {
-    reportAt(planner, [...path, 'kind'], `Limit \`${entry.id}\` is of kind ${kind}, and stays so; ${remedy}`);
-  } else if (kind === 'tokens' && unit !== entry.unit) {
-    reportAt(planner, [...path, 'counts'], `Limit \`${entry.id}\` counts other tokens, and stays so; ${remedy}`);
-  }
 }
 
 /**
