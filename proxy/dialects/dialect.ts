@@ -38,6 +38,8 @@ export interface RequestFacts {
    * a prediction, audio, images. What is shown is then no bound; with or without it, so is `ModelPrice.hidden_output`.
    */
   hiddenOutput: boolean;
+  /** Whether the request asks for a class of service whose rates no price list tells: a faster one, or one of a region. */
+  unlistedRate: boolean;
   /** Why the request's facts do not bound its cost, one of `unboundedReasons`; null where they do. */
   unbounded: UnboundedReason | null;
   /** The caller's own name for the person behind the run, from the body (`user`, `metadata.user_id`). */

@@ -22,7 +22,8 @@ export function computeQuote(atMs: number, identified: Identified, request: Read
     return { ...none, inputTokens: 0, outputTokens: 0, worstCaseNanoUsd: 0n };
   }
   const inputTokens = facts.inputBoundTokens;
-  const found = facts.model === null ? null : findModel(identified, request, { model: facts.model, atMs });
+  const { model } = facts;
+  const found = model === null || facts.unlistedRate ? null : findModel(identified, request, { model, atMs });
   if (found === null) {
     const hides = facts.hiddenOutput || hidesByName(identified, request);
     return {

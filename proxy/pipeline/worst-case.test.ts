@@ -35,6 +35,19 @@ t.test('numbers bound the worst case as what they are', async (t) => {
   t.equal(await outputOf({ max_tokens: 100, max_completion_tokens: 700 }), 700n, 'the larger cap');
 });
 
+t.test('a tier that no price list has a rate for is unpriced, not charged at the listed rate', async (t) => {
+  await world.setLimits([money]);
+  const refused = await chat(world, { max_tokens: 100, service_tier: 'priority' });
+  t.equal(refused.status, 429);
+  t.match(await refused.text(), /price/);
+  await world.setLimits([]);
+  const got = await chat(world, { max_tokens: 100, service_tier: 'priority' });
+  await got.text();
+  const finish = await world.finishOf(idOf(got));
+  t.equal(finish.cost_nano_usd, null);
+  t.ok(finish.marks.includes('unpriced'));
+});
+
 t.test('a cap written as a text bounds nothing: the model’s own cap holds', async (t) => {
   await world.setLimits([money, input]);
   const own = BigInt(modelCap);

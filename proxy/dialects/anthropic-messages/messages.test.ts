@@ -107,6 +107,15 @@ t.test(
   },
 );
 
+t.test('a mode or region that price lists have no rate for is told', async (t) => {
+  const unlisted = (body: object) => request({ model: 'm', messages: [], ...body }).unlistedRate;
+  t.equal(unlisted({ speed: 'fast' }), true);
+  t.equal(unlisted({ inference_geo: 'us' }), true);
+  t.equal(unlisted({ service_tier: 'priority' }), true);
+  t.equal(unlisted({ speed: 'standard', inference_geo: 'global', service_tier: 'standard_only' }), false);
+  t.equal(unlisted({ speed: null }), false);
+});
+
 t.test('a negative figure is left out and flagged', async (t) => {
   const facts = anthropicMessages.readAnswer(Buffer.from('{"usage":{"input_tokens":-1,"output_tokens":3}}'), null);
   t.equal(facts.usage.input_tokens, null);

@@ -28,9 +28,19 @@ export function readMessagesRequest(input: { route: RouteShape; body: unknown; b
     tools: names,
     ...boundInput(input.bytes, findings, { tools: names.length, vendorTools, schema }),
     hiddenOutput: asksForThinking(body),
+    unlistedRate: asksForAnotherRate(body),
     bodyActor: isObject(body.metadata) ? readText(body.metadata.user_id) : null,
     usageNotAsked: false,
   };
+}
+
+/** A fast mode, or a region where inference must stay, is billed at a multiple of the listed rates. */
+function asksForAnotherRate(body: JsonObject): boolean {
+  const listed = { service_tier: ['auto', 'standard_only'], speed: ['standard'], inference_geo: ['global'] };
+  return Object.entries(listed).some(([name, values]) => {
+    const given = body[name];
+    return given !== undefined && given !== null && !values.includes(readText(given) ?? '');
+  });
 }
 
 /** Thinking is billed in full and shown as a summary, encrypted, or not at all. */

@@ -2,6 +2,7 @@ import type { Dialect, RefusalNotice, RequestFacts, RouteShape, StreamReader, Un
 import { isObject, readText } from '../json-fields.ts';
 import { boundInput, openFindings } from '../media.ts';
 import { asksForHiddenOutput } from '../openai-chat/hidden-output.ts';
+import { asksForUnlistedTier } from '../openai-chat/service-tier.ts';
 import { silentAnswer } from '../usage.ts';
 import { findUnbounded } from './unbounded.ts';
 
@@ -67,6 +68,7 @@ function readOpaqueRequest(input: { route: RouteShape; body: unknown; bytes: Uin
     ...boundInput(input.bytes, findings, { tools: 0, vendorTools: 0, schema: false }),
     inputMedia: true,
     hiddenOutput: asksForHiddenOutput(body),
+    unlistedRate: asksForUnlistedTier(body),
     bodyActor: null,
     usageNotAsked: false,
   };

@@ -21,6 +21,7 @@ t.test('the facts of a plain request are read', async (t) => {
     longCache: false,
     estimatedInputTokens: Math.ceil(bytes / 4),
     hiddenOutput: false,
+    unlistedRate: false,
     unbounded: null,
     bodyActor: 'u1',
     usageNotAsked: false,
@@ -52,6 +53,17 @@ t.test('a stream that does not ask for usage is told', async (t) => {
   t.equal(notAsked({ stream: true, stream_options: { include_usage: false } }), true);
   t.equal(notAsked({ stream: true, stream_options: { include_usage: true } }), false);
   t.equal(notAsked({}), false);
+});
+
+t.test('a tier that price lists have no rate for is told', async (t) => {
+  const unlisted = (body: object) => read({ model: 'm', messages: [], ...body }).unlistedRate;
+  t.equal(unlisted({ service_tier: 'priority' }), true);
+  t.equal(unlisted({ service_tier: 'a-new-one' }), true);
+  t.equal(unlisted({ service_tier: 1 }), true);
+  t.equal(unlisted({ service_tier: 'flex' }), false);
+  t.equal(unlisted({ service_tier: 'auto' }), false);
+  t.equal(unlisted({ service_tier: null }), false);
+  t.equal(unlisted({}), false);
 });
 
 t.test('tools are named in order', async (t) => {

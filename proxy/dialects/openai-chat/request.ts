@@ -2,6 +2,7 @@ import type { RequestFacts, RouteShape } from '../dialect.ts';
 import { isObject, type JsonObject, readCap, readList, readText } from '../json-fields.ts';
 import { boundInput, type MediaFindings, noteBase64, noteUnbounded, noteUrl, openFindings } from '../media.ts';
 import { asksForHiddenOutput } from './hidden-output.ts';
+import { asksForUnlistedTier } from './service-tier.ts';
 
 const deploymentPath = /\/deployments\/([^/]+)\/chat\/completions\/?$/i;
 
@@ -33,6 +34,7 @@ export function readChatRequest(input: { route: RouteShape; body: unknown; bytes
       schema: isObject(body.response_format),
     }),
     hiddenOutput: asksForHiddenOutput(body),
+    unlistedRate: asksForUnlistedTier(body),
     bodyActor: readText(body.user) ?? readText(body.safety_identifier),
     usageNotAsked: streamed && !(isObject(body.stream_options) && body.stream_options.include_usage === true),
   };
