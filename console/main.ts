@@ -122,7 +122,7 @@ function createContext(
     counters: openCounters(redis),
     charges: {
       sum: (scope, query) => sumCharges(clickhouse, scope, query),
-      abandoned: (scope, sinceMs) => readAbandoned(clickhouse, scope, sinceMs),
+      abandoned: (scope, query) => readAbandoned(clickhouse, scope, query),
     },
     ...openRecords(clickhouse, telemetry.retentionDays),
     live: { read: () => readLive(redis) },

@@ -1,5 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pino, { type Logger } from 'pino';
 import { uuidv7 } from 'uuidv7';
 import { createKeyHasher, rememberHashes } from '../policy/access/index.ts';
@@ -24,13 +25,14 @@ import { createCountersAwayLog } from './pipeline/counters-away.ts';
 import { createCredentialStore } from './pipeline/credential-store.ts';
 import { openFreshSnapshot } from './pipeline/fresh-snapshot.ts';
 import { governRun } from './pipeline/index.ts';
+import { createLateEnds } from './pipeline/late-ends.ts';
 import { keepLease, type LeaseKeeper } from './pipeline/lease-keeper.ts';
 import { reportLive } from './pipeline/live-report.ts';
 import { createMarks, type Marks } from './pipeline/marks.ts';
 import { createOpenReservations } from './pipeline/open-reservations.ts';
 import type { ClockPort, Gate } from './pipeline/ports.ts';
 import { createProcessState, describeLive, listUnready, type ProcessState } from './pipeline/process-state.ts';
-import { createSettler, type Settler } from './pipeline/settle.ts';
+import { createSettler, noteSettled, type Settler } from './pipeline/settle.ts';
 import type { SnapshotFeed } from './pipeline/snapshot-feed.ts';
 import { type CountedRuns, countRuns } from './pipeline/uncounted-runs.ts';
 import { createAdminServer } from './routes/admin.ts';
@@ -65,6 +67,8 @@ export async function runProxy(variables: NodeJS.ProcessEnv): Promise<void> {
   const snapshot = await openSnapshot(parts);
   const { gate, runs, stop } = joinGate(parts, snapshot);
   const marks = joinMarks(parts, { snapshot, runs });
+  // Before the first run: one that is let through without counters must know whether a rebuild has it.
+  await Promise.race([marks.tell(), delay(secondMs, undefined, { ref: false })]);
   const collapse = createRefusalCollapse(clock);
   const server = createProxyServer(async (call, caller) => {
     state.running += 1;
@@ -176,6 +180,7 @@ function joinGate(
   const { feed, telemetry, credentials } = snapshot;
   const { reservations, runs, settler, close } = joinCounters(parts, snapshot);
   const upstream = createUpstreamClient();
+  const lateEnds = createLateEnds();
   const gate: Gate = {
     clock,
     ids: { runId: uuidv7, salt: createSaltSource() },
@@ -185,11 +190,13 @@ function joinGate(
     snapshotIsStale: () => (feed.ageMs() ?? Number.POSITIVE_INFINITY) > staleAfterMs,
     reservations: { reserve: runs.reserve, settle: reservations.settle.bind(reservations) },
     openReservations: runs.open,
+    counterEpoch: (tenant) => state.counterEpoch(tenant),
     localShare: createLocalShare(),
     spool,
     upstream,
     credentials,
     telemetry,
+    lateEnds,
     settler: { add: runs.settle, flush: settler.flush },
     limits: {
       maxBodyBytes: environment.integer('HOC_MAX_BODY_BYTES', 64 * megabyte),
@@ -198,6 +205,7 @@ function joinGate(
     },
   };
   const stop = async () => {
+    lateEnds.close();
     await runs.pay();
     await settler.drain();
     await Promise.all([upstream.close(), close()]);
@@ -231,6 +239,7 @@ function joinCounters(
     open: createOpenReservations(),
     reservations,
     settle: settler.add,
+    noteSettled: (tenant, runIds) => noteSettled({ spool, clock }, tenant, runIds),
     onFailure: telemetry.failed,
   });
   const close = async () => {
@@ -245,6 +254,7 @@ function joinMarks({ spool, state }: Parts, { snapshot, runs }: { snapshot: Open
   const { link, feed, telemetry } = snapshot;
   const marks = createMarks({ runs, spool, control: link, clock, onFailure: telemetry.failed });
   state.followSnapshot = marks.follow;
+  state.counterEpoch = marks.epochOf;
   const current = feed.current();
   if (current !== null) marks.follow(current);
   return marks;

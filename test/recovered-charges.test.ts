@@ -94,6 +94,7 @@ t.test(
 t.test('runs let through while Redis stood still, killed with their proxy, are counted once it is back', async (t) => {
   const ended = () => callAll('loose', 5, { ...stream({ maxTokens: 20, fault: 'rate:200' }), stream: false });
   const ids: (string | null)[] = [];
+  await stage.hoc.ready(60_000);
   stage.redis?.engine.signal('SIGSTOP');
   try {
     for (const { runId, status } of await ended()) {
@@ -117,6 +118,7 @@ t.test('runs let through while Redis stood still, killed with their proxy, are c
 });
 
 t.test('runs that their proxy had counted already before it was killed are not counted again', async (t) => {
+  await stage.hoc.ready(60_000);
   stage.redis?.engine.signal('SIGSTOP');
   const sightings = await callAll('loose', 8, { ...stream({ maxTokens: 20, fault: 'rate:300' }), stream: false });
   t.ok(sightings.every(({ status }) => status === 200));

@@ -178,8 +178,8 @@ export interface CountersPort {
 /** What recorded runs were charged. */
 export interface ChargesPort {
   sum(scope: TenantScope, query: ChargesQuery): Promise<readonly ChargeSum[]>;
-  /** Ids of runs begun at `sinceMs` (Unix ms) or later that were closed because their proxy was gone. */
-  abandoned(scope: TenantScope, sinceMs: number): Promise<readonly string[]>;
+  /** Ids of runs begun at `sinceMs` (Unix ms) or later that were closed because their proxy was gone, cut as a sum. */
+  abandoned(scope: TenantScope, query: Pick<ChargesQuery, 'cuts'> & { sinceMs: number }): Promise<readonly string[]>;
 }
 
 export interface ChargesQuery {

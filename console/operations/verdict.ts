@@ -1,6 +1,6 @@
 import type { DoctorFinding } from '../contract/api.ts';
 
-/** What was found of damage that cannot be mended: a count, or ranges of a sequence, both ends included. */
+/** What was found of damage that cannot be mended: a count, or ranges of a sequence or of time, both ends included. */
 export type Damage = { count: number } | { ranges: readonly (readonly [from: number, to: number])[] };
 
 /** What one check came to. */

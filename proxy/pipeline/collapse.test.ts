@@ -1,6 +1,6 @@
 import t from 'tap';
 import { createLocalShare } from '../../policy/limits/index.ts';
-import type { FinishRecord, Frame } from '../../storage/schema/record.ts';
+import type { FinishRecord, Frame, IntentRecord } from '../../storage/schema/record.ts';
 import type { KeyEntry } from '../../storage/schema/snapshot.ts';
 import type { CallerAnswer, InboundCall } from './call.ts';
 import { createRefusalCollapse } from './collapse.ts';
@@ -22,6 +22,7 @@ function createWorld() {
   let ids = 0;
   let seq = 0;
   const finished: FinishRecord[] = [];
+  const begun: IntentRecord[] = [];
   const answered: string[] = [];
   const gate: Gate = {
     clock: { nowMs: () => nowMs, nowUs: () => nowMs * 1000 },
@@ -36,7 +37,11 @@ function createWorld() {
       epoch: 1,
       nextSeq: () => ++seq,
       append: (...frames: Frame[]) => {
-        for (const frame of frames) finished.push(JSON.parse(frame.head.toString()) as FinishRecord);
+        for (const frame of frames) {
+          const record = JSON.parse(frame.head.toString()) as FinishRecord | IntentRecord;
+          if (record.kind === 'intent') begun.push(record);
+          else finished.push(record);
+        }
       },
       room: () => 'all',
     },
@@ -56,8 +61,10 @@ function createWorld() {
       runCut: () => undefined,
       failed: (_, error) => t.fail(String(error)),
     },
+    counterEpoch: () => '',
     openReservations: createOpenReservations(),
     localShare: createLocalShare(),
+    lateEnds: { add: () => undefined },
     settler: { add: () => undefined, flush: () => undefined },
     limits: { maxBodyBytes: 1, maxCaptureBytes: 1, reservationMs: 1 },
   };
@@ -78,6 +85,7 @@ function createWorld() {
   return {
     collapse,
     finished,
+    begun,
     answered,
     refuseOne,
     passSecond: () => {
@@ -91,7 +99,14 @@ t.test(
   async (t) => {
     const world = createWorld();
     for (let index = 0; index < 500; index += 1) world.refuseOne('key_a');
-    t.equal(world.finished.length, 50, 'the rest waits for the end of the second');
+    t.equal(world.finished.length, 50, 'the number of the rest waits for the end of the second');
+    const known = new Set([...world.finished, ...world.begun].map((record) => record.run_id));
+    t.ok(
+      world.answered.every((id) => known.has(id)),
+      'whatever becomes of this process',
+    );
+    t.equal(world.begun.length, 1);
+    t.match(world.begun[0], { verdict: 'deny', decided_by: 'key:key_a', refusal: { code: 'key_invalid' } });
     world.passSecond();
     world.collapse.flush(false);
     t.equal(world.finished.length, 51);

@@ -1,6 +1,6 @@
 import type { CallerAnswer } from './call.ts';
 import type { ClockPort } from './ports.ts';
-import { answerRefusal, endRefused, recordRefusal } from './refused.ts';
+import { answerRefusal, beginStanding, endRefused, recordRefusal } from './refused.ts';
 import type { Refusal, Run } from './run.ts';
 
 /** Refusals of one key in one second that are still recorded one by one. */
@@ -22,7 +22,8 @@ export interface RefusalCollapse {
 
 /**
  * Keeps a flood of refusals of one key from becoming a flood of records: beyond 50 in a second, one counted record a
- * second and reason stands for the rest, and every answer carries that record's run id, so that a pasted id opens a run.
+ * second and reason stands for the rest, and every answer carries that record's run id, so that a pasted id opens a run:
+ * it is on record from the first of them, with their number from the last.
  */
 export function createRefusalCollapse(clock: ClockPort): RefusalCollapse {
   const floods = new Map<string, Flood>();
@@ -46,8 +47,11 @@ export function createRefusalCollapse(clock: ClockPort): RefusalCollapse {
       floods.set(name, flood);
       flood.seen += 1;
       if (flood.seen <= recordedPerSecond) return endRefused(run, refusal, caller);
-      if (flood.standing === null) flood.standing = { run, refusal, count: 1 };
-      else flood.standing.count += 1;
+      if (flood.standing === null) {
+        beginStanding(run, refusal);
+        flood.standing = { run, refusal, count: 0 };
+      }
+      flood.standing.count += 1;
       answerRefusal(run, { runId: flood.standing.run.id, refusal }, caller);
     },
     flush(force) {

@@ -17,8 +17,9 @@ import { settleRun } from './top-up.ts';
 /**
  * Stage 9: the run's terminal record, appended before the caller can see that the answer is complete.
  *
- * Throws HocError `spool_full` where it cannot be appended; the caller then breaks the answer off rather than let a run
- * end unrecorded. What was reserved is handed to the settler, which waits for nothing.
+ * Throws HocError `spool_full` where it cannot be appended; the caller then breaks the answer off rather than let it be
+ * seen to end. A run that has an intent is recorded as that once the spool takes records again, and holds until then what
+ * it reserved. What was reserved is handed to the settler, which waits for nothing.
  */
 export function finish(run: Run, ending: Ending): void {
   const { gate } = run;
@@ -32,9 +33,39 @@ export function finish(run: Run, ending: Ending): void {
   if (ending.captured !== null) open.response_salt = ending.captured.salt;
   if (charged.settle.length > 0) Object.assign(open, settlementOf(run, charged.settle));
   const commitments = { ...sealed.commitments, response: ending.captured?.commitment ?? null };
-  const record = appendFinish(run, ending, { bill, charged, commitments, moneyReserved, open });
-  if (charged.settle.length > 0) settleRun(run, record.tenant, charged.settle);
+  const sums = { bill, charged, commitments, moneyReserved, open };
+  try {
+    conclude(run, appendFinish(run, ending, sums), charged);
+  } catch (error) {
+    if (run.sealed !== null && isFull(error)) endLater(run, brokenOff(ending), sums);
+    throw error;
+  }
+}
+
+function conclude(run: Run, record: FinishRecord, { settle }: Charged): void {
+  if (settle.length > 0) settleRun(run, record.tenant, settle);
   reportRun(run, record);
+}
+
+/** How a run ended whose end could not be recorded: its caller did not get the end of its answer, and nobody kept it. */
+function brokenOff(ending: Ending): Ending {
+  const captured = ending.captured === null ? null : { ...ending.captured, stored: Buffer.alloc(0) };
+  return { ...ending, status: ending.status === 'succeeded' ? 'failed' : ending.status, captured };
+}
+
+function endLater(run: Run, ending: Ending, sums: Sums): void {
+  run.endsLate = true;
+  if (ending.captured?.wholeBytes) run.marks.add('payload_dropped');
+  const { clock, spool, lateEnds } = run.gate;
+  const ended = buildRecord(run, ending, sums);
+  lateEnds.add(() => {
+    const record = { ...ended, proxy_seq: spool.nextSeq(), at_ms: Math.max(clock.nowMs(), ended.at_ms) };
+    conclude(run, append(run, { payload: [], record, open: sums.open }), sums.charged);
+  });
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof HocError && error.code === 'spool_full';
 }
 
 function chargeRun(run: Run, ending: Ending, bill: Bill): Charged {
@@ -61,7 +92,7 @@ function appendFinish(run: Run, ending: Ending, sums: Sums): FinishRecord {
   try {
     return append(run, { payload, record: buildRecord(run, ending, sums), open: sums.open });
   } catch (error) {
-    if (payload.length === 0 || !(error instanceof HocError) || error.code !== 'spool_full') throw error;
+    if (payload.length === 0 || !isFull(error)) throw error;
     run.marks.add('payload_dropped');
     return append(run, { payload: [], record: buildRecord(run, ending, sums), open: sums.open });
   }

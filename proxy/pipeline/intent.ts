@@ -1,7 +1,7 @@
 import { canonicalJson } from '../../policy/evidence/index.ts';
-import { HocError } from '../../storage/schema/errors.ts';
+import { HocError, refusalCatalogue } from '../../storage/schema/errors.ts';
 import type { Frame, IntentRecord, OpenValues, PayloadHead } from '../../storage/schema/record.ts';
-import { type Charged, chargeWorstCase } from './charges.ts';
+import { type Charged, chargeRefused, chargeWorstCase } from './charges.ts';
 import { computeMostCost, moneyReservedFor, settlementOf } from './raise-record.ts';
 import {
   closeStage,
@@ -96,6 +96,51 @@ function buildRecord(
     limits: charged.charges,
     commitments: run.sealed?.commitments ?? noCommitments,
   };
+}
+
+/**
+ * Puts a refused run on record that is to stand for others like it, before any of them is told its id: their number is in
+ * its finish. Throws HocError `spool_full`.
+ */
+export function recordStanding(run: Run, refusal: Refusal): void {
+  const { spool, clock, ids } = run.gate;
+  const who = run.identified ?? run.suspect;
+  run.sealed = sealRun(ids, run);
+  const record: IntentRecord = {
+    v: 1,
+    kind: 'intent',
+    proxy_id: spool.proxyId,
+    proxy_epoch: spool.epoch,
+    proxy_seq: spool.nextSeq(),
+    tenant: who?.tenant.tenant ?? '',
+    at_ms: clock.nowMs(),
+    run_id: run.id,
+    sub_tenant: who?.key.sub_tenant ?? null,
+    key_id: who?.key.id ?? null,
+    provider: run.identified?.provider.slug ?? run.suspect?.provider ?? null,
+    dialect: run.read?.dialect.id ?? null,
+    model: run.read?.facts.model ?? null,
+    method: run.call.method,
+    route: run.identified?.route.path ?? '',
+    streamed: run.read?.facts.streamed ?? false,
+    snapshot_id: who?.tenant.snapshotId ?? null,
+    decision_digest: run.decided?.decisionDigest ?? null,
+    verdict: 'deny',
+    decided_by: refusal.owner,
+    reserved_nano_usd: null,
+    worst_case_nano_usd: null,
+    estimated_input_tokens: run.read?.facts.estimatedInputTokens ?? null,
+    estimated_output_tokens: null,
+    limits: chargeRefused(run.reserved).charges,
+    refusal: { code: refusal.code, reason: refusal.message, http_status: refusalCatalogue[refusal.code].status },
+    commitments: run.sealed.commitments,
+  };
+  spool.append({
+    kind: 'record',
+    seq: record.proxy_seq,
+    head: Buffer.from(canonicalJson(record)),
+    tail: Buffer.from(JSON.stringify(run.sealed.open)),
+  });
 }
 
 function spoolFull(): Refusal {

@@ -135,3 +135,22 @@ t.test('of two epochs in a row the later is marked', async (t) => {
     ['e3'],
   );
 });
+
+t.test(
+  'between a new epoch and its mark no epoch is named for runs without counters: the rebuild has them',
+  async (t) => {
+    const world = build();
+    t.equal(world.marks.epochOf('acme'), '', 'nothing is in force');
+    world.marks.follow(snapshotOf({ acme: 'e1', other: 'o1' }));
+    t.equal(world.marks.epochOf('acme'), 'e1', 'also while control has not answered a proxy that starts');
+    await world.marks.tell();
+    t.equal(world.marks.epochOf('acme'), 'e1');
+    world.marks.follow(snapshotOf({ acme: 'e2', other: 'o1' }));
+    const telling = world.marks.tell();
+    t.same([world.marks.epochOf('acme'), world.marks.epochOf('other')], ['', 'o1']);
+    world.release();
+    await telling;
+    t.equal(world.frames.length, 1);
+    t.equal(world.marks.epochOf('acme'), 'e2', 'from the mark on nobody but the run itself knows');
+  },
+);

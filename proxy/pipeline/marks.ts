@@ -16,6 +16,11 @@ export interface Marks {
   follow(snapshot: CompiledSnapshot): void;
   /** Marks what is to be marked and tells control, again until it acknowledges. Never rejects; called with every refresh. */
   tell(): Promise<void>;
+  /**
+   * The counter epoch under which nobody but who counts it knows of a run that is admitted now without counters. Empty while
+   * a mark is still to come: the rebuild that it is made for knows of the run. A proxy that starts finds out by `tell`.
+   */
+  epochOf(tenant: string): string;
 }
 
 interface MarksInput {
@@ -38,7 +43,11 @@ interface MarksInput {
  */
 export function createMarks(input: MarksInput): Marks {
   const marker = new Marker(input);
-  return { follow: (snapshot) => marker.follow(snapshot), tell: () => marker.tell() };
+  return {
+    follow: (snapshot) => marker.follow(snapshot),
+    tell: () => marker.tell(),
+    epochOf: (tenant) => marker.epochOf(tenant),
+  };
 }
 
 class Marker implements Marks {
@@ -66,6 +75,10 @@ class Marker implements Marks {
       this.#epochs.set(ids.tenant, ids.counter_epoch);
       if (before !== undefined && before !== ids.counter_epoch) this.#wanted.set(ids.tenant, ids.counter_epoch);
     }
+  }
+
+  epochOf(tenant: string): string {
+    return this.#wanted.has(tenant) ? '' : (this.#epochs.get(tenant) ?? '');
   }
 
   async tell(): Promise<void> {

@@ -5,6 +5,7 @@ import type { Frame } from '../../storage/schema/record.ts';
 import type { ReserveReply, ReserveRequest, SettleRequest } from '../../storage/schema/reservation.ts';
 import type { RunMark, RunStatus, Stage, Verdict } from '../../storage/schema/run.ts';
 import type { ProviderEntry } from '../../storage/schema/snapshot.ts';
+import type { LateEnds } from './late-ends.ts';
 import type { OpenReservations } from './open-reservations.ts';
 import type { CompiledSnapshot } from './snapshot.ts';
 
@@ -134,7 +135,10 @@ export interface Gate {
   credentials: CredentialPort;
   telemetry: TelemetryPort;
   openReservations: OpenReservations;
+  /** As `Marks.epochOf`. */
+  counterEpoch: (tenant: string) => string;
   localShare: LocalShare;
+  lateEnds: Pick<LateEnds, 'add'>;
   settler: {
     add(tenant: string, runId: string, items: readonly { key: string; amount: bigint }[]): void;
     /** Sends at once what waits to be settled. */

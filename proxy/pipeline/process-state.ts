@@ -13,6 +13,8 @@ export interface ProcessState {
   snapshotAgeMs: () => number | null;
   /** Hears of every snapshot that comes into force. */
   followSnapshot: (snapshot: CompiledSnapshot) => void;
+  /** As `Marks.epochOf`. */
+  counterEpoch: (tenant: string) => string;
 }
 
 /** The state of a process that starts: nothing is known of engines and snapshots yet. */
@@ -22,6 +24,7 @@ export function createProcessState(): ProcessState {
     redisIsDown: () => false,
     snapshotAgeMs: () => null,
     followSnapshot: () => undefined,
+    counterEpoch: () => '',
   };
 }
 

@@ -2,6 +2,7 @@ import { type ErrorCode, HocError, refusalCatalogue } from '../../storage/schema
 import { recognizeDialect } from '../dialects/index.ts';
 import type { CallerAnswer } from './call.ts';
 import { finish } from './finish.ts';
+import { recordStanding } from './intent.ts';
 import type { Refusal, Run } from './run.ts';
 import { settleUnrecorded } from './unrecorded.ts';
 
@@ -22,15 +23,29 @@ export function endRefused(run: Run, refusal: Refusal, caller: CallerAnswer): vo
   answerRefusal(run, { runId: run.id, refusal }, caller);
 }
 
+/** Puts on record that the run stands for refusals like its own, from now on. A spool that is full refuses anyway. */
+export function beginStanding(run: Run, refusal: Refusal): void {
+  try {
+    recordStanding(run, refusal);
+  } catch (error) {
+    tellFull(run, error);
+  }
+}
+
 /** Appends the finish record of `count` identical refusals. A spool that is full refuses anyway: it is only counted. */
 export function recordRefusal(run: Run, refusal: Refusal, count: number): void {
   try {
     const httpStatus = refusalCatalogue[refusal.code].status;
     finish(run, { ...unanswered, status: 'blocked', refusal, httpStatus, count });
   } catch (error) {
-    if (!(error instanceof HocError) || error.code !== 'spool_full') throw error;
-    run.gate.telemetry.failed('finish', error);
+    tellFull(run, error);
   }
+}
+
+/** Throws what is not a full spool. */
+function tellFull(run: Run, error: unknown): void {
+  if (!(error instanceof HocError) || error.code !== 'spool_full') throw error;
+  run.gate.telemetry.failed('finish', error);
 }
 
 /** Answers a refusal. `runId` is the id under which it stands on record. */

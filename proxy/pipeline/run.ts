@@ -79,7 +79,7 @@ export interface Reserved {
   refusedBy: LimitCharge | null;
 }
 
-/** When a run was let through without counters, Unix ms, and the counter epoch that was then in force. */
+/** When a run was let through without counters, Unix ms, and the counter epoch that knows nothing of it (`Marks.epochOf`). */
 export interface Uncounted {
   atMs: number;
   epoch: string;
@@ -131,6 +131,8 @@ export interface Run {
   keepsPayloads: boolean;
   /** Whether the run has been handed to be settled: what is granted from then on is not its own any more. */
   settled: boolean;
+  /** Whether the run has ended and waits for its end to be put on record. */
+  endsLate: boolean;
 }
 
 /** A stage's refusal: the run goes straight to `finish`. `owner` as in `decided_by`. */
@@ -170,6 +172,7 @@ export function openRun(gate: Gate, call: InboundCall): Run {
     sealed: null,
     keepsPayloads: false,
     settled: false,
+    endsLate: false,
   };
 }
 

@@ -34,7 +34,7 @@ export function createSettler(input: {
       await input.reservations.settle(group);
       const tenants = new Map<string, string[]>();
       for (const { tenant, runId } of group) tenants.set(tenant, [...(tenants.get(tenant) ?? []), runId]);
-      for (const [tenant, runs] of tenants) appendSettled(input, tenant, runs);
+      for (const [tenant, runs] of tenants) noteSettled(input, tenant, runs);
     } catch (error) {
       input.onFailure(error);
     }
@@ -61,7 +61,12 @@ export function createSettler(input: {
   };
 }
 
-function appendSettled(gate: { spool: SpoolPort; clock: ClockPort }, tenant: string, runs: readonly string[]): void {
+/** Puts on record that Redis has these runs as they ended, so that no shipper settles them. Throws `spool_full`. */
+export function noteSettled(
+  gate: { spool: SpoolPort; clock: ClockPort },
+  tenant: string,
+  runs: readonly string[],
+): void {
   const seq = gate.spool.nextSeq();
   const record: SettledRecord = {
     v: 1,

@@ -20,6 +20,7 @@ import { createProxyServer } from '../server.ts';
 import { createUpstreamClient } from '../upstream/client.ts';
 import { createRefusalCollapse } from './collapse.ts';
 import { governRun } from './index.ts';
+import { createLateEnds } from './late-ends.ts';
 import { createOpenReservations, type OpenReservations } from './open-reservations.ts';
 import type { Gate, TelemetryPort } from './ports.ts';
 import { createSettler } from './settle.ts';
@@ -71,6 +72,7 @@ export async function openWorld(options: { reservationMs?: number; nowMs?: () =>
   const clock = { nowMs: options.nowMs ?? Date.now, nowUs: () => performance.now() * 1000 };
   const failed = (what: string) => count(told, `failed:${what}`);
   const settler = createSettler({ reservations, spool: records.port, clock, onFailure: () => failed('settle') });
+  const lateEnds = createLateEnds();
   const upstream = createUpstreamClient();
   const openReservations = createOpenReservations();
   const gate: Gate = {
@@ -86,8 +88,10 @@ export async function openWorld(options: { reservationMs?: number; nowMs?: () =>
     credentials: { find: () => null },
     telemetry: createTold(told),
     openReservations,
+    counterEpoch: () => 'e1',
     localShare: createLocalShare(),
     settler,
+    lateEnds,
     limits: {
       maxBodyBytes: 16_000_000,
       maxCaptureBytes: 1_000_000,
@@ -130,6 +134,7 @@ export async function openWorld(options: { reservationMs?: number; nowMs?: () =>
     async close() {
       provider.stop();
       await proxy.drain();
+      lateEnds.close();
       await settler.drain();
       await Promise.all([upstream.close(), reservations.close()]);
       redis.disconnect();

@@ -29,6 +29,7 @@ function build(tenant: string) {
   let isDeaf = false;
   const settled: string[] = [];
   const counted: string[] = [];
+  const noted: string[] = [];
   const reserve = async (request: Parameters<typeof driver.reserve>[0]): Promise<ReserveReply> =>
     isAway ? { kind: 'down', reason: 'circuit_open' } : driver.reserve(request);
   const waiting: Promise<void>[] = [];
@@ -48,6 +49,7 @@ function build(tenant: string) {
     open: createOpenReservations(),
     reservations: { reserve, settle, countOnce },
     settle: (_tenant, runId, items) => void waiting.push(settle([{ tenant, runId, items }])),
+    noteSettled: (_tenant, runIds) => void noted.push(...runIds),
     onFailure: (what) => void failures.push(what),
   });
   const items = [
@@ -77,7 +79,7 @@ function build(tenant: string) {
   const deaf = (on: boolean): void => {
     isDeaf = on;
   };
-  return { runs, admit, end, used, away, deaf, settled, counted, failures };
+  return { runs, admit, end, used, away, deaf, settled, counted, noted, failures };
 }
 
 async function valid(tenant: string): Promise<void> {
@@ -165,6 +167,23 @@ t.test('a run is counted until that is acknowledged, and once, whoever else coun
   t.same(await used(), [25n, 0n]);
   t.same(counted, ['r1']);
   t.same(failures, [], 'a Redis that stays away is no news at each try');
+});
+
+t.test('that a run was counted goes on record once it is acknowledged, and not before', async (t) => {
+  await valid('noted');
+  const { runs, admit, end, away, deaf, noted } = build('noted');
+  away(true);
+  await admit('r1');
+  end('r1', 25n);
+  await runs.pay();
+  away(false);
+  deaf(true);
+  await runs.pay();
+  t.same(noted, [], 'until then the shipper may have to count it');
+  deaf(false);
+  await runs.pay();
+  await runs.pay();
+  t.same(noted, ['r1']);
 });
 
 t.test('a run that ends while a top-up is under way is entered all the same', async (t) => {

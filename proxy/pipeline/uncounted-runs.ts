@@ -46,6 +46,8 @@ interface CountedInput {
   open: OpenReservations;
   reservations: ReservationPort & { countOnce(requests: readonly CountRequest[]): Promise<void> };
   settle: AddSettlement;
+  /** Puts on record that these runs are counted, so that no shipper counts them when Redis has forgotten that they were. */
+  noteSettled: (tenant: string, runIds: readonly string[]) => void;
   onFailure: (what: string, error: unknown) => void;
 }
 
@@ -146,15 +148,28 @@ class Account {
     }
     const failure = results.find((result) => result.status === 'rejected');
     if (failure !== undefined) this.#input.onFailure('pay', failure.reason);
+    this.#note(due.filter((_, at) => isPaid(results[at])));
   }
 
-  async #payOne(runId: string, run: OwedRun): Promise<void> {
+  #note(paid: readonly (readonly [runId: string, run: OwedRun])[]): void {
+    const tenants = new Map<string, string[]>();
+    for (const [runId, { tenant }] of paid) tenants.set(tenant, [...(tenants.get(tenant) ?? []), runId]);
+    try {
+      for (const [tenant, runIds] of tenants) this.#input.noteSettled(tenant, runIds);
+    } catch (error) {
+      this.#input.onFailure('note_settled', error);
+    }
+  }
+
+  /** Whether the counters have the run by now. */
+  async #payOne(runId: string, run: OwedRun): Promise<boolean> {
     const { tenant, items, entered } = run;
     const { reservations } = this.#input;
     // What control restored as open is settled: counted, it would be charged anew once somebody else has settled it.
     if (entered) await reservations.settle([{ tenant, runId, items }]);
-    else if (!(await this.#count(runId, run))) return;
+    else if (!(await this.#count(runId, run))) return false;
     if (this.#owed.get(runId) === run) this.#owed.delete(runId);
+    return true;
   }
 
   /** False where Redis is away still, which is no news. */
@@ -167,6 +182,10 @@ class Account {
       throw error;
     }
   }
+}
+
+function isPaid(result: PromiseSettledResult<boolean> | undefined): boolean {
+  return result?.status === 'fulfilled' && result.value;
 }
 
 /** What control is told of a run: no more of its items than that. */

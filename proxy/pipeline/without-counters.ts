@@ -19,10 +19,10 @@ export function goWithoutCounters(run: Run, identified: Identified, reserved: Re
     return { ...refuse('engine_down', message, 'capacity'), retryAfterMs };
   }
   const { gate } = run;
-  const { tenant, ids } = identified.tenant;
+  const { tenant } = identified.tenant;
   const pass = () => {
     const { items } = reserved;
-    run.uncounted = { atMs: gate.clock.nowMs(), epoch: ids.counter_epoch ?? '' };
+    run.uncounted = { atMs: gate.clock.nowMs(), epoch: gate.counterEpoch(tenant) };
     gate.openReservations.put(tenant, {
       runId: run.id,
       atMs: run.uncounted.atMs,

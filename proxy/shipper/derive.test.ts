@@ -236,7 +236,7 @@ t.test(
       outcome: 'failure',
       cost_nano_usd: '9000000',
       usage_source: 'estimated',
-      marks: ['usage_missing'],
+      marks: ['overrun', 'usage_missing'],
       limits: [charge],
       latency_ms: 900,
       ended_at: record.at_ms + 900,
@@ -254,10 +254,43 @@ t.test(
     t.match(JSON.parse(closeAbandonedRun({ ...run, raw: canonicalJson(unpriced) }, closing).raw), {
       cost_nano_usd: null,
       usage_source: 'none',
-      marks: ['unpriced', 'usage_missing'],
+      marks: ['overrun', 'unpriced', 'usage_missing'],
     });
   },
 );
+
+t.test('a refusal that stood for others is closed as a refusal, of at least one run, where its proxy died', (t) => {
+  const refusal = { code: 'limit_exceeded', reason: 'No more.', http_status: 429 };
+  const record = { ...sampleIntent({ seq: 7, runId: 'a', epoch: 4 }), verdict: 'deny' as const, refusal };
+  const run = { epoch: 4, runId: 'a', raw: canonicalJson(record), open: '' };
+  const { raw } = closeAbandonedRun(run, { proxyId: 'p', seq: 1, atMs: record.at_ms, lastAtMs: record.at_ms });
+  t.match(JSON.parse(raw), {
+    ...{
+      status: 'blocked',
+      outcome: 'prevented',
+      proximity: 'breach',
+      verdict: 'deny',
+      refusal_code: 'limit_exceeded',
+    },
+    ...{ reason: /^No more\. \(At least one/, http_status: 429, cost_nano_usd: '0', usage_source: 'none', count: 1 },
+  });
+  const [row] = deriveBatch('b', [recordFrame(JSON.parse(raw) as FinishRecord)]).batch.runs;
+  t.match(row, { status: 'blocked', version: 2 }, 'the finish of a proxy that wakes still wins');
+  t.end();
+});
+
+t.test('an abandoned run that is charged with more than was reserved for it says so, and no other', (t) => {
+  const charge = { id: 'budget', reserved: '70', settled: '70', taken: null, ceiling: '100', near: false };
+  const marksOf = (settled: string) => {
+    const record = { ...sampleIntent({ seq: 7, runId: 'a' }), limits: [charge, { ...charge, settled }] };
+    const run = { epoch: 4, runId: 'a', raw: canonicalJson(record), open: '' };
+    const { raw } = closeAbandonedRun(run, { proxyId: 'p', seq: 1, atMs: record.at_ms, lastAtMs: record.at_ms });
+    return (JSON.parse(raw) as FinishRecord).marks;
+  };
+  t.same(marksOf('70'), ['usage_missing']);
+  t.same(marksOf('71'), ['overrun', 'usage_missing']);
+  t.end();
+});
 
 t.test('a batch has one seal for each tenant, over its leaves in sequence', async (t) => {
   const leaf = (tenant: string, seq: number) => ({

@@ -277,6 +277,7 @@ t.test('killed and cut off at any point, every record is shipped once and every 
   const step = fc.record({
     runs: fc.integer({ min: 0, max: 30 }),
     leaves: fc.integer({ min: 0, max: 3 }),
+    raises: fc.array(fc.integer({ min: 900, max: 5000 }), { maxLength: 40 }),
     killAfter: fc.integer({ min: 0, max: 5 }),
     silentFor: fc.integer({ min: 0, max: 3 }),
     tillIsAway: fc.boolean(),
@@ -315,6 +316,11 @@ t.test('killed and cut off at any point, every record is shipped once and every 
         for (let n = 0; n < each.leaves; n += 1) {
           begin(spool, `${life}-left-${n}`);
           ended.set(`${life}-left-${n}`, 'budget=900');
+        }
+        for (const [nth, amount] of each.leaves === 0 ? [] : each.raises.entries()) {
+          const runId = `${life}-left-${nth % each.leaves}`;
+          spool.append(raiseFrame(runId, String(amount)));
+          ended.set(runId, `budget=${amount}`);
         }
         appended += each.runs * 2 + each.leaves;
         await until('it has worked', () => countdown.left < 0 || shipper.books.state.pending === null);

@@ -1,5 +1,6 @@
 import type { FinishRecord, IntentRecord, OpenValues } from '../../storage/schema/record.ts';
 import type { RunVersionRow } from '../../storage/schema/rows.ts';
+import { recoverySuffix } from './abandon.ts';
 
 /**
  * A running run of which nothing is known yet. Every row begins as a copy of it and is then filled in: that takes 2 us, where
@@ -119,7 +120,7 @@ function fillFromBoth(row: RunVersionRow, record: IntentRecord | FinishRecord, l
 }
 
 function fillFromFinish(row: RunVersionRow, record: FinishRecord): void {
-  row.version = record.status === 'abandoned' ? 2 : 3;
+  row.version = isRecovered(record) ? 2 : 3;
   row.status = record.status;
   row.outcome = record.outcome;
   row.proximity = record.proximity;
@@ -149,6 +150,11 @@ function fillFromFinish(row: RunVersionRow, record: FinishRecord): void {
   row.events = record.events;
   row.request_bytes = record.request_bytes;
   row.response_bytes = record.response_bytes;
+}
+
+/** What recovery closes is abandoned, or a refusal that stood for others. */
+function isRecovered({ status, proxy_id: recorder }: FinishRecord): boolean {
+  return status === 'abandoned' || recorder.endsWith(recoverySuffix);
 }
 
 function fillFromOpen(row: RunVersionRow, open: OpenValues): void {

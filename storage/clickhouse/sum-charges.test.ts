@@ -104,8 +104,25 @@ t.test(
     const scope = { kind: 'tenant', tenant: 'left' } as const;
     await insert([dead, woken, testRun({ ...set, tenant: 'other' })]);
     await insert([{ ...woken, status: 'truncated', version: 3 }, testRun({ tenant: 'left' })]);
-    t.same(await readAbandoned(ch, scope, Date.now() - 60_000), [dead.run_id]);
-    t.same(await readAbandoned(ch, scope, Date.now() + 3_600_000), []);
+    const sinceMs = Date.now() - 60_000;
+    t.same(await readAbandoned(ch, scope, { sinceMs, cuts: [] }), [dead.run_id]);
+    t.same(await readAbandoned(ch, scope, { sinceMs: Date.now() + 3_600_000, cuts: [] }), []);
+  },
+);
+
+t.test(
+  'a run that was closed behind a cut is not told as gone: no sum has it, so that it is still to be counted',
+  async (t) => {
+    const set = { tenant: 'behind', status: 'abandoned', version: 2 } as const;
+    const summed = testRun({ ...set, proxy_id: 'p1.recovery', proxy_epoch: 4, proxy_seq: 1 });
+    const behind = testRun({ ...set, proxy_id: 'p1.recovery', proxy_epoch: 5, proxy_seq: 1 });
+    await insert([summed, behind]);
+    const cuts = [
+      { proxyId: 'p1', proxyEpoch: 5, lastSeq: 9 },
+      { proxyId: 'p1.recovery', proxyEpoch: 5, lastSeq: 0 },
+    ];
+    const scope = { kind: 'tenant', tenant: 'behind' } as const;
+    t.same(await readAbandoned(ch, scope, { sinceMs: Date.now() - 60_000, cuts }), [summed.run_id]);
   },
 );
 

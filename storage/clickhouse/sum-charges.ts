@@ -92,7 +92,8 @@ export async function sumCharges(ch: ClickHouse, scope: TenantScope, query: Char
 }
 
 const cutPlace = "indexOf({cut_epochs:Array(String)}, concat(proxy_id, '\\n', toString(proxy_epoch)))";
-const notCut = `(${cutPlace} = 0 OR proxy_seq <= {cut_seqs:Array(Int64)}[${cutPlace}])`;
+/** Condition on a row of `runs` that no cut leaves it out; takes the parameters of `describeCuts`. */
+export const notCut = `(${cutPlace} = 0 OR proxy_seq <= {cut_seqs:Array(Int64)}[${cutPlace}])`;
 
 const splits = Object.keys(splitColumns);
 const splitNames = splits.map((column) => `split_${column}`);
@@ -126,6 +127,13 @@ function describe({ limits, cuts }: ChargeQuery): Record<string, unknown> {
     ids: limits.map((limit) => limit.id),
     since: limits.map((limit) => limit.sinceMs),
     buckets: limits.map((limit) => limit.bucketMs ?? 0),
+    ...describeCuts(cuts),
+  };
+}
+
+/** The parameters of `notCut`. */
+export function describeCuts(cuts: readonly ChargeCut[]): Record<string, unknown> {
+  return {
     cut_epochs: cuts.map((cut) => `${cut.proxyId}\n${cut.proxyEpoch}`),
     cut_seqs: cuts.map((cut) => cut.lastSeq),
   };

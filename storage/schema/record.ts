@@ -41,20 +41,23 @@ export interface Commitments {
   response: Sha256Hex | null;
 }
 
-/** Written before a byte goes upstream. */
+/**
+ * Written before a byte goes upstream; or (`refusal`) when a refused run begins to stand for others like it, whose number
+ * only its finish can tell.
+ */
 export interface IntentRecord extends RecordHead {
   kind: 'intent';
   run_id: string;
   sub_tenant: string | null;
   key_id: string | null;
-  provider: string;
-  dialect: string;
+  provider: string | null;
+  dialect: string | null;
   model: string | null;
   method: string;
   route: string;
   streamed: boolean;
-  snapshot_id: Sha256Hex;
-  decision_digest: Sha256Hex;
+  snapshot_id: Sha256Hex | null;
+  decision_digest: Sha256Hex | null;
   verdict: Verdict;
   decided_by: string | null;
   reserved_nano_usd: string | null;
@@ -64,6 +67,7 @@ export interface IntentRecord extends RecordHead {
   estimated_output_tokens: number | null;
   /** Every limit reserved, with the most the run can come to as `settled`: what it is charged if its proxy dies. */
   limits: readonly LimitCharge[];
+  refusal?: { code: string; reason: string; http_status: number };
   commitments: Commitments;
 }
 
@@ -148,7 +152,7 @@ export interface OpenValues {
    * instant (Unix ms), instead of settled.
    */
   settle_at_ms?: number;
-  /** The counter epoch of that instant: under a later one the run is settled, for whoever rebuilt the counters knew it. */
+  /** The counter epoch that knows nothing of the run: under any other it is settled, for whoever rebuilt the counters knew it. */
   settle_epoch?: string;
 }
 

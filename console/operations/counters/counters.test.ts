@@ -5,6 +5,7 @@ import type { SpoolReport } from '../../../storage/schema/live.ts';
 import type { Manifest } from '../../../storage/schema/snapshot.ts';
 import { launchTestControl } from '../../test-control.ts';
 import { quietReport } from '../../test-reports.ts';
+import { showVerdict } from '../acknowledgements.ts';
 import { applyConfiguration } from '../apply-configuration.ts';
 import type { ControlContext } from '../context.ts';
 import type { ChargeSum, ChargesQuery } from '../ports.ts';
@@ -429,10 +430,29 @@ t.test('the doctor tells of reservations that expired unsettled, and of those al
       severity: 'warning',
       message:
         /^acme: 3 reservations expired unsettled since 2026-05-20T08:00:00.000Z, the last at 2026-05-20T08:01:00.000Z: they count as spent/,
-      damage: { id: 'counters/acme/expired', found: { count: 3 } },
+      damage: { id: 'counters/acme/expired', found: { ranges: [[atMs, atMs + 60_000]] } },
     },
   ]);
   t.match(await examine({ count: 2, madeGood: 2 }), [{ severity: 'ok' }]);
+});
+
+t.test('as many expired reservations as were acknowledged are shown again where one of them is new', async (t) => {
+  const atMs = Date.UTC(2026, 4, 20, 8);
+  const examine = async (firstAtMs: number, lastAtMs: number) => {
+    const expired = { count: 3, madeGood: 0, firstAtMs, lastAtMs };
+    const look = async (tenant: string) => ({ ...(await context.counters.look(tenant)), expired });
+    const health = await readCounterHealth(context);
+    const [verdict] = await examineCounters({ ...context, counters: { ...context.counters, look } }, health);
+    if (verdict?.damage === undefined) throw new Error('nothing is shown');
+    return { ...verdict, damage: verdict.damage };
+  };
+  const { damage } = await examine(atMs, atMs + 60_000);
+  const row = { finding: damage.id, found: JSON.stringify(damage.found), reason: 'seen', actor: 'me', at_ms: atMs };
+  const severities = async (firstAtMs: number, lastAtMs: number) =>
+    showVerdict('counters', await examine(firstAtMs, lastAtMs), new Map([[damage.id, row]])).severity;
+  t.equal(await severities(atMs, atMs + 60_000), 'acknowledged');
+  t.equal(await severities(atMs, atMs + 90_000), 'warning', 'another was made good');
+  t.equal(await severities(atMs + 300_000, atMs + 360_000), 'warning', 'after a rebuild');
 });
 
 t.test('two controls that look at once take one epoch and restore it once', async (t) => {

@@ -49,7 +49,9 @@ async function examineExpired(context: ControlContext, tenants: readonly { slug:
     const meaning = 'they count as spent, so its limits are on the safe side until their windows end';
     const cause = 'their proxies ended before the runs were on record, or their shippers do not settle';
     const message = `${slug}: ${left} reservations expired unsettled since ${first}, the last at ${last}: ${meaning}; ${cause}`;
-    return [{ ...warning(message), damage: { id: `counters/${slug}/expired`, found: { count: left } } }];
+    // Not how many: rebuilt counters begin at none, and one that is made good can hide one that is new.
+    const found = { ranges: [[firstAtMs, lastAtMs] as const] };
+    return [{ ...warning(message), damage: { id: `counters/${slug}/expired`, found } }];
   });
 }
 

@@ -31,10 +31,12 @@ export async function restoreTenant(context: ControlContext, rebuild: CounterReb
   if (objects === undefined) return;
   const { limits } = buildPolicyDocument(objects);
   const nowMs = context.now();
-  const query = { limits: planSums(limits, nowMs), cuts: marks.flatMap(cutAt) };
+  const cuts = marks.flatMap(cutAt);
+  const query = { limits: planSums(limits, nowMs), cuts };
   const scope = { kind: 'tenant', tenant } as const;
   const sums = query.limits.length === 0 ? [] : await context.charges.sum(scope, query);
-  const abandoned = query.limits.length === 0 ? [] : await context.charges.abandoned(scope, nowMs - goneForMs);
+  const abandoned =
+    query.limits.length === 0 ? [] : await context.charges.abandoned(scope, { sinceMs: nowMs - goneForMs, cuts });
   const gone = abandoned.map((runId) => ({ runId, untilMs: nowMs + goneForMs }));
   const counters = buildCounters(limits, sums, nowMs);
   const open = marks.flatMap(readOpen);
