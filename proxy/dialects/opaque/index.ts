@@ -2,7 +2,7 @@ import type { Dialect, RefusalNotice, RequestFacts, RouteShape, StreamReader, Un
 import { isObject, readText } from '../json-fields.ts';
 import { boundInput, openFindings } from '../media.ts';
 import { asksForHiddenOutput } from '../openai-chat/hidden-output.ts';
-import { asksForUnlistedTier } from '../openai-chat/service-tier.ts';
+import { asksForUnlistedTier } from '../openai-chat/unlisted-tier.ts';
 import { silentAnswer } from '../usage.ts';
 import { findUnbounded } from './unbounded.ts';
 

@@ -2,7 +2,7 @@ import type { RequestFacts, RouteShape } from '../dialect.ts';
 import { isObject, type JsonObject, readCap, readList, readText } from '../json-fields.ts';
 import { boundInput, type MediaFindings, noteBase64, noteUnbounded, noteUrl, openFindings } from '../media.ts';
 import { asksForHiddenOutput } from './hidden-output.ts';
-import { asksForUnlistedTier } from './service-tier.ts';
+import { asksForUnlistedTier } from './unlisted-tier.ts';
 
 const deploymentPath = /\/deployments\/([^/]+)\/chat\/completions\/?$/i;
 
