@@ -180,7 +180,7 @@ function joinGate(
   const { feed, telemetry, credentials } = snapshot;
   const { reservations, runs, settler, close } = joinCounters(parts, snapshot);
   const upstream = createUpstreamClient();
-  const lateEnds = createLateEnds();
+  const lateEnds = createLateEnds((error) => telemetry.failed('finish', error));
   const gate: Gate = {
     clock,
     ids: { runId: uuidv7, salt: createSaltSource() },

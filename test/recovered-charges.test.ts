@@ -17,6 +17,8 @@ let redis: Redis;
 t.before(async () => {
   stage = await startStage({
     redis: true,
+    // A busy machine must not pass for a Redis that is away.
+    env: { HOC_REDIS_TIMEOUT_MS: '2000' },
     keys: ['talker', 'loose'],
     tenant: `
     limits:

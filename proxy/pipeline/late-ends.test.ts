@@ -1,4 +1,5 @@
 import t from 'tap';
+import { HocError } from '../../storage/schema/errors.ts';
 import { createLateEnds } from './late-ends.ts';
 import { chat, chatAnswer, inputNanoUsd, limit, openWorld, outputNanoUsd } from './test-world.ts';
 
@@ -29,11 +30,12 @@ t.test('a run whose end finds the spool full is recorded, settled and free once 
 });
 
 t.test('late ends are recorded in their order, each once, and tried a last time at the close', async (t) => {
-  const ends = createLateEnds();
+  const failed: unknown[] = [];
+  const ends = createLateEnds((error) => failed.push(error));
   const recorded: string[] = [];
   let full = true;
   const end = (name: string) => () => {
-    if (full) throw new Error('full');
+    if (full) throw new HocError({ code: 'spool_full', publicMessage: 'full' });
     recorded.push(name);
   };
   ends.add(end('a'));
@@ -44,4 +46,11 @@ t.test('late ends are recorded in their order, each once, and tried a last time 
   full = false;
   ends.close();
   t.same(recorded, ['a', 'b', 'c']);
+  ends.add(() => {
+    throw new Error('anything else');
+  });
+  ends.add(end('d'));
+  ends.close();
+  t.same(recorded, ['a', 'b', 'c', 'd'], 'what fails for another reason holds up no other');
+  t.equal(failed.length, 1);
 });

@@ -72,7 +72,7 @@ export async function openWorld(options: { reservationMs?: number; nowMs?: () =>
   const clock = { nowMs: options.nowMs ?? Date.now, nowUs: () => performance.now() * 1000 };
   const failed = (what: string) => count(told, `failed:${what}`);
   const settler = createSettler({ reservations, spool: records.port, clock, onFailure: () => failed('settle') });
-  const lateEnds = createLateEnds();
+  const lateEnds = createLateEnds(() => failed('finish'));
   const upstream = createUpstreamClient();
   const openReservations = createOpenReservations();
   const gate: Gate = {

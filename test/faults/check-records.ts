@@ -25,7 +25,8 @@ export interface RecordCheck {
  * - an answer that a caller saw to its end is a `succeeded` run;
  * - every charge belongs to exactly one run; a run whose usage the provider reported equals its charge to the token and
  *   the nano-USD; any other carries an estimate, named as such, that is not below the charge and not above its bound; only
- *   a stream that HOC cut may pass it by what had arrived, and says so (`overrun`);
+ *   a stream that HOC cut, by what had arrived, or a run closed at its worst case may pass what was reserved, and says so
+ *   (`overrun`);
  * - recorded spend is not below the ledger's.
  */
 export function checkRecords(input: {
@@ -125,7 +126,7 @@ function checkCharge(input: {
   }
   if (cost < due) say(`${name} is estimated at ${cost}, below its charge of ${due} nano-USD`);
   const bound = run.reserved_nano_usd;
-  const isTold = run.status === 'truncated' && run.marks.includes('overrun');
+  const isTold = ['truncated', 'abandoned'].includes(run.status) && run.marks.includes('overrun');
   if (bound !== null && cost > BigInt(bound) && !isTold)
     say(`${name} is estimated at ${cost}, above its bound of ${bound}`);
 }
