@@ -31,7 +31,7 @@ export function inheritedEnv(env: NodeJS.ProcessEnv, secretNames: readonly strin
  * shipper have all of it from the start.
  */
 const widest = ['--min-semi-space-size=16', '--max-semi-space-size=16'];
-const nodeWords: Readonly<Record<string, readonly string[]>> = {
+const nodeWords: Readonly<Partial<Record<NodeProcess, readonly string[]>>> = {
   control: ['--min-semi-space-size=4', '--max-semi-space-size=4'],
   proxy: widest,
   shipper: widest,
