@@ -6,6 +6,8 @@ import { findOrdinaryUser, makeScratch } from './test-start.ts';
 const asOther = findOrdinaryUser();
 const scratch = makeScratch(asOther);
 t.teardown(() => scratch.remove());
+// Three starts of everything.
+t.setTimeout(120_000);
 
 const file = join(scratch.data, 'given.yaml');
 const good = 'tenants: [{ slug: acme, keys: [{ name: app, secretEnv: HOC_KEY_APP }] }]\n';

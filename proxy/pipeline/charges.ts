@@ -39,9 +39,14 @@ export function chargeOutcome(run: Run, reserved: Reserved, outcome: SettledOutc
   return { settle, charges: listCharges(run, reserved, settle) };
 }
 
-/** What a run that was refused before the wire shows of limits: the one that refused it, at nothing. */
-export function chargeRefused(reserved: Reserved | null): Charged {
-  return reserved?.refusedBy == null ? nothing : { settle: [], charges: [reserved.refusedBy] };
+/**
+ * What a run that was refused before the wire shows of limits: the one that refused it, at nothing. Where the counters may
+ * hold it (`mayBeHeld`) it is settled at nothing too, by the shipper where its proxy dies before it learns of a late grant.
+ */
+export function chargeRefused(reserved: Reserved | null, mayBeHeld = false): Charged {
+  if (reserved === null) return nothing;
+  const settle = mayBeHeld ? reserved.items.map(({ key }) => ({ key, amount: '0' })) : [];
+  return { settle, charges: reserved.refusedBy === null ? [] : [reserved.refusedBy] };
 }
 
 function listCharges(run: Run, reserved: Reserved, settle: readonly SettleItem[]): LimitCharge[] {

@@ -70,7 +70,9 @@ function isFull(error: unknown): boolean {
 
 function chargeRun(run: Run, ending: Ending, bill: Bill): Charged {
   const { reserved } = run;
-  if (reserved === null || run.sealed === null || ending.status === 'blocked') return chargeRefused(reserved);
+  if (reserved === null || run.sealed === null || ending.status === 'blocked') {
+    return chargeRefused(reserved, run.mayBeHeld && !run.settled);
+  }
   return chargeOutcome(run, reserved, bill.outcome);
 }
 

@@ -129,6 +129,8 @@ export interface Run {
   sealed: Sealed | null;
   /** Whether the bodies of this run are kept: not where the tenant does not want it or the spool is filling up. */
   keepsPayloads: boolean;
+  /** Whether Redis was asked to reserve for the run and did not say whether it has. */
+  mayBeHeld: boolean;
   /** Whether the run has been handed to be settled: what is granted from then on is not its own any more. */
   settled: boolean;
   /** Whether the run has ended and waits for its end to be put on record. */
@@ -171,6 +173,7 @@ export function openRun(gate: Gate, call: InboundCall): Run {
     raising: null,
     sealed: null,
     keepsPayloads: false,
+    mayBeHeld: false,
     settled: false,
     endsLate: false,
   };

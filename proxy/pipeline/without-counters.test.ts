@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { RedisDownMode } from '../../storage/schema/snapshot.ts';
-import { chat, chatAnswer, idOf, limit, openWorld, type World } from './test-world.ts';
+import { chat, chatAnswer, idOf, limit, openWorld, poll, type World } from './test-world.ts';
 
 let world: World;
 t.before(async () => {
@@ -13,6 +13,25 @@ const rate = (ceiling: string, mode: RedisDownMode) =>
   limit({ id: `r${ceiling}`, kind: 'requests', ceiling, when_redis_is_down: mode });
 const money = (mode: RedisDownMode) =>
   limit({ id: 'money', kind: 'money', ceiling: '900000000', when_redis_is_down: mode });
+
+t.test(
+  'a run that is refused because Redis was too late is settled at nothing, whoever learns of its grant',
+  async (t) => {
+    await world.setLimits([money('refuse'), limit({ id: 'slots', kind: 'concurrency', ceiling: '5' })]);
+    world.server.signal('SIGSTOP');
+    const refused = await chat(world);
+    t.equal(refused.status, 503);
+    await refused.text();
+    const { open } = await world.finishOf(idOf(refused));
+    t.match(open.settle, [{ amount: '0' }, { amount: '0' }], 'for the shipper, where this proxy dies now');
+    world.server.signal('SIGCONT');
+    await poll(
+      async () => ((await world.reading('slots')).reserved === 0n ? true : null),
+      'the late grant to be undone',
+    );
+    t.match(await world.reading('money'), { used: 0n, reserved: 0n });
+  },
+);
 
 t.test('while Redis is frozen each limit is decided by its own mode, visibly, and within 150 ms', async (t) => {
   await world.setLimits([rate('10', 'local')]);

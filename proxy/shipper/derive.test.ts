@@ -155,7 +155,7 @@ t.test('facts bring the ledger to the same place in one go, in pieces, and again
   );
   const always = { nowMs: 0, graceMs: 0, overEpoch: 1, max: 10, skip: () => false };
   t.same(whole.dueSettlements(always), [
-    { tenant: 'acme', runId: 'c', items: [{ key: 'team-budget/research', amount: 13500n }] },
+    { tenant: 'acme', runId: 'c', items: [{ key: 'team-budget/research', amount: 13500n }], final: true },
   ]);
   for (let cut = 0; cut <= frames.length; cut += 1) {
     const pieces = fill(new RunLedger(), deriveBatch('id', frames.slice(0, cut)).facts);
@@ -171,12 +171,15 @@ t.test('a settlement is due after the grace, or at once where the proxy is dead'
   const ledger = new RunLedger();
   for (const fact of deriveFacts([finish(1, 'a')])) ledger.apply(fact);
   const finishedAtMs = ledger.lastAtMs(1);
-  const due = (nowMs: number, overEpoch: number, skipped = '') =>
-    ledger.dueSettlements({ nowMs, graceMs: 2000, overEpoch, max: 10, skip: (tenant) => tenant === skipped }).length;
+  const find = (nowMs: number, overEpoch: number, skipped = '') =>
+    ledger.dueSettlements({ nowMs, graceMs: 2000, overEpoch, max: 10, skip: (tenant) => tenant === skipped });
+  const due = (...asked: Parameters<typeof find>) => find(...asked).length;
   t.equal(due(finishedAtMs + 1999, 0), 0);
   t.equal(due(finishedAtMs + 2000, 0), 1);
   t.equal(due(finishedAtMs, 1), 1);
   t.equal(due(finishedAtMs, 1, 'acme'), 0, 'not while its tenant waits');
+  t.equal(find(finishedAtMs, 1)[0]?.final, true, 'what a dead proxy asked for may reach Redis after this');
+  t.equal(find(finishedAtMs + 2000, 0)[0]?.final, undefined, 'a living one settles itself');
 });
 
 t.test('a run that Redis does not know is to be counted, in the window and epoch it was let through in', (t) => {
@@ -194,7 +197,10 @@ t.test('a run that Redis does not know is to be counted, in the window and epoch
   const uncounted = { atMs: 1_700_000_000_000, epoch: 'e1' };
   t.same(
     due,
-    ['b', 'c'].map((runId) => ({ tenant: 'acme', runId, items: [{ key: 'budget', amount: 30n, window }], uncounted })),
+    ['b', 'c'].map((runId) => {
+      const items = [{ key: 'budget', amount: 30n, window }];
+      return { tenant: 'acme', runId, items, final: true, uncounted };
+    }),
   );
   restored.settled(['b', 'c']);
   t.equal(restored.unsettledCount, 0);

@@ -187,7 +187,7 @@ export class RunLedger {
 
   /**
    * Up to `max` settlements that are due: their proxy has had `graceMs` since the finish, or its epoch is over. Tenants that
-   * `skip` names are left out.
+   * `skip` names are left out. Of a proxy that is dead each is final: what it asked for may still reach Redis after.
    */
   dueSettlements(input: {
     nowMs: number;
@@ -199,7 +199,10 @@ export class RunLedger {
     const isDue = (run: UnsettledRun) =>
       (run.epoch <= input.overEpoch || run.atMs + input.graceMs <= input.nowMs) && !input.skip(run.tenant);
     const due = take(this.#unsettled.values(), input.max, isDue);
-    return [...due, ...take(this.#uncounted.values(), input.max - due.length, isDue)].map(describe);
+    const isOver = ({ epoch }: UnsettledRun): boolean => epoch <= input.overEpoch;
+    return [...due, ...take(this.#uncounted.values(), input.max - due.length, isDue)].map((run) =>
+      describe(isOver(run) ? { ...run, final: true } : run),
+    );
   }
 
   /** All of it as JSON. */
