@@ -127,11 +127,11 @@ async function readBacklogBytes(hoc: Installation): Promise<number> {
 
 /** Waits until everything has ended, is shipped and settled, then holds it against callers and ledger. */
 export async function checkAll(
-  battered: Pick<Battered, 'hoc' | 'simulator' | 'tenant'>,
+  battered: Pick<Battered, 'hoc' | 'simulator' | 'tenant'> & { toldOverruns?: boolean },
   sightings: Parameters<typeof checkRecords>[0]['sightings'],
   note: (text: string) => void = () => undefined,
 ): Promise<RecordCheck> {
-  const { hoc, simulator, tenant } = battered;
+  const { hoc, simulator, tenant, toldOverruns = false } = battered;
   // What is refused because nothing can be recorded may not be on record.
   const recordable = sightings.filter(({ code }) => code !== 'spool_full');
   const ids = new Set(recordable.flatMap((sighting) => sighting.runId ?? []));
@@ -144,7 +144,7 @@ export async function checkAll(
   // What is not there after this long is reported by the check, run by run.
   const runs = await hoc.exportRuns(isComplete).catch(() => hoc.exportRuns(() => true));
   note(`complete after ${(performance.now() - startedMs).toFixed(0)} ms`);
-  const check = checkRecords({ runs, sightings, charges: await readLedger(simulator) });
+  const check = checkRecords({ runs, sightings, toldOverruns, charges: await readLedger(simulator) });
   check.violations.push(...(await checkSealedRecords(hoc)), ...(await checkRollups(hoc)));
   const recorded = new Set(runs.map((run) => run.run_id));
   const unsettled = async () => (await listOpenReservations(hoc, tenant)).filter((id) => recorded.has(id));
