@@ -40,12 +40,12 @@ export function chargeOutcome(run: Run, reserved: Reserved, outcome: SettledOutc
 }
 
 /**
- * What a run that was refused before the wire shows of limits: the one that refused it, at nothing. Where the counters may
- * hold it (`mayBeHeld`) it is settled at nothing too, by the shipper where its proxy dies before it learns of a late grant.
+ * What a run that was refused before the wire shows of limits: the one that refused it, at nothing. Where the counters hold
+ * it, or may (`isHeld`), it is settled at nothing too, by the shipper where its proxy dies before it has done so.
  */
-export function chargeRefused(reserved: Reserved | null, mayBeHeld = false): Charged {
+export function chargeRefused(reserved: Reserved | null, isHeld = false): Charged {
   if (reserved === null) return nothing;
-  const settle = mayBeHeld ? reserved.items.map(({ key }) => ({ key, amount: '0' })) : [];
+  const settle = isHeld ? reserved.items.map(({ key }) => ({ key, amount: '0' })) : [];
   return { settle, charges: reserved.refusedBy === null ? [] : [reserved.refusedBy] };
 }
 

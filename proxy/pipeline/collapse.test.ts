@@ -1,12 +1,12 @@
 import t from 'tap';
 import { createLocalShare } from '../../policy/limits/index.ts';
-import type { FinishRecord, Frame, IntentRecord } from '../../storage/schema/record.ts';
+import type { FinishRecord, Frame, IntentRecord, OpenValues } from '../../storage/schema/record.ts';
 import type { KeyEntry } from '../../storage/schema/snapshot.ts';
 import type { CallerAnswer, InboundCall } from './call.ts';
 import { createRefusalCollapse } from './collapse.ts';
 import { createOpenReservations } from './open-reservations.ts';
 import type { Gate } from './ports.ts';
-import { openRun, refuse } from './run.ts';
+import { openRun, type Run, refuse } from './run.ts';
 import type { CompiledTenant } from './snapshot.ts';
 
 const call: InboundCall = { method: 'GET', url: '/x', rawHeaders: [], readBody: async () => Buffer.alloc(0) };
@@ -23,6 +23,7 @@ function createWorld() {
   let seq = 0;
   const finished: FinishRecord[] = [];
   const begun: IntentRecord[] = [];
+  const settled: OpenValues[] = [];
   const answered: string[] = [];
   const gate: Gate = {
     clock: { nowMs: () => nowMs, nowUs: () => nowMs * 1000 },
@@ -41,6 +42,7 @@ function createWorld() {
           const record = JSON.parse(frame.head.toString()) as FinishRecord | IntentRecord;
           if (record.kind === 'intent') begun.push(record);
           else finished.push(record);
+          settled.push(JSON.parse(frame.tail.toString()) as OpenValues);
         }
       },
       room: () => 'all',
@@ -77,8 +79,8 @@ function createWorld() {
     destroy: () => undefined,
   };
   const collapse = createRefusalCollapse(gate.clock);
-  const refuseOne = (keyId: string) => {
-    const run = openRun(gate, call);
+  const refuseOne = (keyId: string, state: Partial<Run> = {}) => {
+    const run = Object.assign(openRun(gate, call), state);
     run.suspect = { ...suspect, key: { ...suspect.key, id: keyId } };
     collapse.end(run, refuse('key_invalid', 'Key is revoked.', `key:${keyId}`), caller);
   };
@@ -86,6 +88,7 @@ function createWorld() {
     collapse,
     finished,
     begun,
+    settled,
     answered,
     refuseOne,
     passSecond: () => {
@@ -138,3 +141,29 @@ t.test('keys do not share a flood, and a new second counts anew', async (t) => {
     62,
   );
 });
+
+t.test(
+  'a run that the counters may hold is recorded by itself in any flood, so that its record settles it',
+  async (t) => {
+    const world = createWorld();
+    for (let index = 0; index < 60; index += 1) world.refuseOne('key_a');
+    const before = world.finished.length;
+    const item = {
+      key: 'daily|',
+      limitId: 'daily',
+      amount: 5n,
+      ceiling: 9n,
+      near: 8n,
+      window: { align: 'none' },
+    } as const;
+    const plan = { limits: [], caps: [], items: [item] } as unknown as NonNullable<Run['reserved']>['plan'];
+    const reserved = { plan, items: [item], readings: [], held: false, sinceMs: [], refusedBy: null };
+    world.refuseOne('key_a', { reserved, mayBeGranted: true });
+    world.refuseOne('key_a', { reserved: { ...reserved, held: true } });
+    t.equal(world.finished.length, before + 2);
+    t.same(
+      world.settled.slice(-2).map(({ settle }) => settle),
+      Array(2).fill([{ key: 'daily|', amount: '0' }]),
+    );
+  },
+);

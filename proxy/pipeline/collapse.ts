@@ -1,7 +1,7 @@
 import type { CallerAnswer } from './call.ts';
 import type { ClockPort } from './ports.ts';
 import { answerRefusal, beginStanding, endRefused, recordRefusal } from './refused.ts';
-import type { Refusal, Run } from './run.ts';
+import { mayBeHeld, type Refusal, type Run } from './run.ts';
 
 /** Refusals of one key in one second that are still recorded one by one. */
 const recordedPerSecond = 50;
@@ -23,7 +23,8 @@ export interface RefusalCollapse {
 /**
  * Keeps a flood of refusals of one key from becoming a flood of records: beyond 50 in a second, one counted record a
  * second and reason stands for the rest, and every answer carries that record's run id, so that a pasted id opens a run:
- * it is on record from the first of them, with their number from the last.
+ * it is on record from the first of them, with their number from the last. What the counters may hold stays a record of its
+ * own, which says that it comes to nothing.
  */
 export function createRefusalCollapse(clock: ClockPort): RefusalCollapse {
   const floods = new Map<string, Flood>();
@@ -46,7 +47,7 @@ export function createRefusalCollapse(clock: ClockPort): RefusalCollapse {
       }
       floods.set(name, flood);
       flood.seen += 1;
-      if (flood.seen <= recordedPerSecond) return endRefused(run, refusal, caller);
+      if (flood.seen <= recordedPerSecond || mayBeHeld(run)) return endRefused(run, refusal, caller);
       if (flood.standing === null) {
         beginStanding(run, refusal);
         flood.standing = { run, refusal, count: 0 };

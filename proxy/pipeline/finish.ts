@@ -10,7 +10,7 @@ import { findHeader } from './headers.ts';
 import { moneyReservedFor, settlementOf } from './raise-record.ts';
 import { reportRun } from './report.ts';
 import { proximityOf } from './reserve.ts';
-import { closeStage, type Run } from './run.ts';
+import { closeStage, mayBeHeld, type Run } from './run.ts';
 import { sealRun } from './seal.ts';
 import { settleRun } from './top-up.ts';
 
@@ -71,7 +71,7 @@ function isFull(error: unknown): boolean {
 function chargeRun(run: Run, ending: Ending, bill: Bill): Charged {
   const { reserved } = run;
   if (reserved === null || run.sealed === null || ending.status === 'blocked') {
-    return chargeRefused(reserved, run.mayBeHeld && !run.settled);
+    return chargeRefused(reserved, mayBeHeld(run));
   }
   return chargeOutcome(run, reserved, bill.outcome);
 }

@@ -11,7 +11,6 @@ import { read } from './read.ts';
 import { endFaulty } from './refused.ts';
 import { reserve } from './reserve.ts';
 import { isRefusal, openRun, type Run } from './run.ts';
-import { settleRun } from './top-up.ts';
 
 /** What every run goes through: the joined drivers, and the one place where refusals end. */
 export interface Entry {
@@ -64,16 +63,7 @@ async function govern(collapse: RefusalCollapse, run: Run, caller: CallerAnswer)
   if (isRefusal(reserved)) return collapse.end(run, reserved, caller);
 
   const intended = intent(run, { identified, request, decided, reserved });
-  if (isRefusal(intended)) {
-    releaseReservation(run);
-    return collapse.end(run, intended, caller);
-  }
+  if (isRefusal(intended)) return collapse.end(run, intended, caller);
 
   return forward(run, intended, caller);
-}
-
-/** Gives back what a run that will not be forwarded had reserved. */
-function releaseReservation(run: Run): void {
-  const tenant = run.identified?.tenant.tenant;
-  if (tenant !== undefined && run.reserved !== null && run.reserved.items.length > 0) settleRun(run, tenant, []);
 }

@@ -57,6 +57,7 @@ function appendIntent(run: Run, permit: Intended & { decided: DecisionRecord }):
     return permit;
   } catch (error) {
     if (!(error instanceof HocError) || error.code !== 'spool_full') throw error;
+    run.sealed = null;
     return spoolFull();
   }
 }

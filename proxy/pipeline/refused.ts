@@ -3,7 +3,7 @@ import { recognizeDialect } from '../dialects/index.ts';
 import type { CallerAnswer } from './call.ts';
 import { finish } from './finish.ts';
 import { recordStanding } from './intent.ts';
-import type { Refusal, Run } from './run.ts';
+import { mayBeHeld, type Refusal, type Run } from './run.ts';
 import { settleUnrecorded } from './unrecorded.ts';
 
 /** The parts of an ending without an answer. */
@@ -32,13 +32,17 @@ export function beginStanding(run: Run, refusal: Refusal): void {
   }
 }
 
-/** Appends the finish record of `count` identical refusals. A spool that is full refuses anyway: it is only counted. */
+/**
+ * Appends the finish record of `count` identical refusals. A spool that is full refuses anyway: it is only counted, and what
+ * the run had reserved is given back.
+ */
 export function recordRefusal(run: Run, refusal: Refusal, count: number): void {
   try {
     const httpStatus = refusalCatalogue[refusal.code].status;
     finish(run, { ...unanswered, status: 'blocked', refusal, httpStatus, count });
   } catch (error) {
     tellFull(run, error);
+    if (mayBeHeld(run)) settleUnrecorded(run);
   }
 }
 

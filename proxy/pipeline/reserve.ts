@@ -53,7 +53,7 @@ async function reserveAll(run: Run, permit: Permit): Promise<Reserved | Refusal>
   // A caller whose last answer has just ended finds its place free: its settlement goes in the same call, before this.
   if (plan.limits.some(({ kind }) => kind === 'concurrency')) run.gate.settler.flush();
   const reply = await raiseReservation(run, { tenant, items: plan.items, raises: false });
-  if (reply.kind === 'down') run.mayBeHeld = mayHaveArrived(reply.reason);
+  if (reply.kind === 'down') run.mayBeGranted = mayHaveArrived(reply.reason);
   if (reply.kind === 'down') return goWithoutCounters(run, permit.identified, reserved);
   if (reply.kind === 'refused') return refuseByReading(run, reserved, reply);
   if (reply.kind === 'gone') return refuse('engine_down', 'The run was closed while it waited.', 'capacity');

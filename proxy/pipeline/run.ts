@@ -130,7 +130,7 @@ export interface Run {
   /** Whether the bodies of this run are kept: not where the tenant does not want it or the spool is filling up. */
   keepsPayloads: boolean;
   /** Whether Redis was asked to reserve for the run and did not say whether it has. */
-  mayBeHeld: boolean;
+  mayBeGranted: boolean;
   /** Whether the run has been handed to be settled: what is granted from then on is not its own any more. */
   settled: boolean;
   /** Whether the run has ended and waits for its end to be put on record. */
@@ -173,10 +173,15 @@ export function openRun(gate: Gate, call: InboundCall): Run {
     raising: null,
     sealed: null,
     keepsPayloads: false,
-    mayBeHeld: false,
+    mayBeGranted: false,
     settled: false,
     endsLate: false,
   };
+}
+
+/** Whether the counters hold something for the run, may, or will once they are back: then its record says what it comes to. */
+export function mayBeHeld(run: Run): boolean {
+  return run.mayBeGranted || run.uncounted !== null || run.reserved?.held === true;
 }
 
 /** Closes a stage with its one event. `detail` is a closed word, never caller text. */

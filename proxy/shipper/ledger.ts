@@ -61,8 +61,6 @@ export interface UnsettledRun {
   atMs: number;
   items: readonly SettleItem[];
   uncounted?: Settlement['uncounted'];
-  /** Recovery closed it. */
-  final?: true;
 }
 
 interface LedgerBounds {
@@ -145,10 +143,10 @@ export class RunLedger {
     this.#bound(this.#open, this.#bounds.maxOpen);
   }
 
-  #finish({ epoch, runId, tenant, atMs, settle, uncounted }: FinishFact, final?: true): void {
+  #finish({ epoch, runId, tenant, atMs, settle, uncounted }: FinishFact): void {
     this.#open.delete(runId);
     if (settle.length === 0) return;
-    const run = { epoch, runId, tenant, atMs, items: settle, ...(final === undefined ? {} : { final }) };
+    const run = { epoch, runId, tenant, atMs, items: settle };
     this.#owe(uncounted === undefined ? run : { ...run, uncounted });
   }
 
@@ -172,7 +170,7 @@ export class RunLedger {
 
   /** Recovery has closed these runs: they are to be settled, unless their own finish came in the meantime. */
   closed(facts: readonly FinishFact[]): void {
-    for (const fact of facts) if (this.#open.has(fact.runId)) this.#finish(fact, true);
+    for (const fact of facts) if (this.#open.has(fact.runId)) this.#finish(fact);
   }
 
   /** Up to `max` open runs of epochs up to `epoch`, begun at `untilMs` (Unix ms) or before, oldest first. */
@@ -187,7 +185,7 @@ export class RunLedger {
 
   /**
    * Up to `max` settlements that are due: their proxy has had `graceMs` since the finish, or its epoch is over. Tenants that
-   * `skip` names are left out. Of a proxy that is dead each is final: what it asked for may still reach Redis after.
+   * `skip` names are left out. Each is final: what their proxy, dead or slow, asked of Redis for them may reach it after.
    */
   dueSettlements(input: {
     nowMs: number;
@@ -199,10 +197,7 @@ export class RunLedger {
     const isDue = (run: UnsettledRun) =>
       (run.epoch <= input.overEpoch || run.atMs + input.graceMs <= input.nowMs) && !input.skip(run.tenant);
     const due = take(this.#unsettled.values(), input.max, isDue);
-    const isOver = ({ epoch }: UnsettledRun): boolean => epoch <= input.overEpoch;
-    return [...due, ...take(this.#uncounted.values(), input.max - due.length, isDue)].map((run) =>
-      describe(isOver(run) ? { ...run, final: true } : run),
-    );
+    return [...due, ...take(this.#uncounted.values(), input.max - due.length, isDue)].map(describe);
   }
 
   /** All of it as JSON. */
@@ -224,7 +219,7 @@ export class RunLedger {
   }
 }
 
-function describe({ tenant, runId, items, final, uncounted }: UnsettledRun): Settlement {
+function describe({ tenant, runId, items, uncounted }: UnsettledRun): Settlement {
   return {
     tenant,
     runId,
@@ -233,7 +228,7 @@ function describe({ tenant, runId, items, final, uncounted }: UnsettledRun): Set
       ...(window === undefined ? {} : { window }),
       ...(atMs === undefined ? {} : { atMs }),
     })),
-    ...(final === undefined ? {} : { final }),
+    final: true,
     ...(uncounted === undefined ? {} : { uncounted }),
   };
 }

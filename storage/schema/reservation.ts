@@ -73,7 +73,7 @@ export interface SettleRequest {
   runId: string;
   /** What each item came to, by counter key; an item that is not listed settles at zero. */
   items: readonly { key: string; amount: bigint }[];
-  /** The run's proxy is gone: for a day every further request of the run is answered `gone`, and settles nothing. */
+  /** Told from the run's record, not by its proxy: for a day all that its proxy asked or asks is answered `gone`, and settles nothing. */
   final?: true;
 }
 
