@@ -30,8 +30,8 @@ interface Row {
  * output and missing in completion_tokens; the normalisation says that output includes reasoning.
  */
 const disagreed = new Set(['3b288e85139cbe31', '450f9275cd9c418a']);
-/** The labels tell no audio and no images. */
-const unlabelled = /_(?:audio|image)_tokens$/;
+/** The labels tell no audio, no images and no hour for which a cache is kept. */
+const unlabelled = /_(?:audio|image|1h)_tokens$/;
 const covered = new Set(['openai-chat', 'anthropic-messages']);
 const folder = process.env.HOC_CORPUS;
 
