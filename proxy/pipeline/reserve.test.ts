@@ -172,7 +172,26 @@ t.test('payloads that find no room are dropped and marked, and without any room 
   await refused.text();
   world.fillSpool('all');
   t.match(await world.reading('full'), { reserved: 0n });
+  const { status, open } = await world.finishOf(idOf(refused));
+  t.equal(status, 'blocked');
+  t.match(open.settle, [{ amount: '0' }], 'its record gives it back too, should its proxy not live to');
 });
+
+t.test(
+  'a run that was granted and cannot be put on record at all is refused, and gives back what it had',
+  async (t) => {
+    answer();
+    await world.setLimits([limit({ id: 'lone', kind: 'concurrency', ceiling: '1' })]);
+    world.fillSpool('nothing');
+    const refused = await chat(world);
+    t.equal(refused.status, 503);
+    await refused.text();
+    t.same(world.openReservations.list('acme'), [], 'at once, not when the spool takes records again');
+    world.fillSpool('all');
+    t.match(await world.reading('lone'), { reserved: 0n });
+    t.equal((await chat(world)).status, 200, 'the place is free');
+  },
+);
 
 t.test('a fault of our own behind the reservation gives it back, and tells no rebuild of it', async (t) => {
   answer();

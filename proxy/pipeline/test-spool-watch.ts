@@ -7,14 +7,14 @@ import type { SpoolPort } from './ports.ts';
 export function watchSpool(spool: Spool) {
   const intents = new Map<string, IntentRecord & { open: OpenValues }>();
   const finishes = new Map<string, FinishRecord & { open: OpenValues }>();
-  let full: 'none' | 'metadata' | 'all' | 'finish' | 'broken' = 'all';
+  let full: 'none' | 'metadata' | 'all' | 'finish' | 'nothing' | 'broken' = 'all';
   const port: SpoolPort = {
     proxyId: spool.proxyId,
     epoch: spool.epoch,
     nextSeq: () => spool.nextSeq(),
     append(...frames) {
       const kinds = frames.map((frame) => (frame.kind === 'record' ? JSON.parse(frame.head.toString()).kind : ''));
-      if (full === 'finish' && kinds.includes('finish')) throw spoolFull();
+      if (full === 'nothing' || (full === 'finish' && kinds.includes('finish'))) throw spoolFull();
       spool.append(...frames);
       for (const frame of frames) {
         if (frame.kind !== 'record') continue;
@@ -26,7 +26,8 @@ export function watchSpool(spool: Spool) {
     },
     room(tenant) {
       if (full === 'broken') throw new Error('broken, says the test');
-      return full === 'finish' ? 'all' : full === 'all' ? spool.room(tenant) : full;
+      if (full === 'finish' || full === 'nothing') return 'all';
+      return full === 'all' ? spool.room(tenant) : full;
     },
   };
   return { port, intents, finishes, fill: (how: typeof full) => (full = how) };

@@ -50,8 +50,8 @@ export interface World {
   intentOf(runId: string | null): IntentRecord & { open: OpenValues };
   /** A counter of the tenant, once nothing is left to be settled. */
   reading(limitId: string): Promise<Reading>;
-  /** Lets the spool take no more; `broken`: it cannot even tell what room it has. */
-  fillSpool(full: 'none' | 'metadata' | 'all' | 'finish' | 'broken'): void;
+  /** Lets the spool take no more; `nothing`: though it says that it has room; `broken`: it cannot even tell that. */
+  fillSpool(full: 'none' | 'metadata' | 'all' | 'finish' | 'nothing' | 'broken'): void;
   close(): Promise<void>;
 }
 
