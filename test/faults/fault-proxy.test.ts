@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { startFaultProxy } from './fault-proxy.ts';
 import { createRandom } from './random.ts';
+import { resetSocket } from './reset-socket.ts';
 
 t.setTimeout(60_000);
 
@@ -199,4 +200,20 @@ t.test('a seed draws the same numbers again', async (t) => {
   t.same(draw(7), draw(7));
   t.notSame(draw(7), draw(8));
   t.same(new Set(draw(7)), new Set([1, 2, 3, 4, 5, 6]));
+});
+
+t.test('a connection that is reset while it is being ended closes without an error', async (t) => {
+  const { port } = echo.address() as AddressInfo;
+  for (const written of ['', 'some']) {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    await once(socket, 'connect');
+    const errors: string[] = [];
+    socket.on('error', (error) => errors.push(error.message));
+    if (written !== '') socket.write(written);
+    const closed = once(socket, 'close');
+    socket.end();
+    resetSocket(socket);
+    await closed;
+    t.same(errors, []);
+  }
 });

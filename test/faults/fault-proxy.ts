@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Cut, Link, type LinkFaults } from './link.ts';
 import { createRandom, type Random } from './random.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** What goes wrong between callers and a server, changed at any time for open and new connections alike. */
 export interface Faults {
@@ -121,7 +122,7 @@ class TcpFaults {
   sever(): void {
     for (const pair of this.#pairs) {
       pair.severed = true;
-      pair.server.resetAndDestroy();
+      resetSocket(pair.server);
     }
   }
 
@@ -166,7 +167,7 @@ class TcpFaults {
     if (!this.#pairs.delete(pair)) return;
     for (const link of pair.links) link.close();
     for (const socket of [pair.caller, pair.server]) {
-      if (how === 'reset') socket.resetAndDestroy();
+      if (how === 'reset') resetSocket(socket);
       else socket.end(() => socket.destroy());
     }
   }
