@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pino, { type Logger } from 'pino';
 import { uuidv7 } from 'uuidv7';
 import { createKeyHasher, rememberHashes } from '../policy/access/index.ts';
+import type { Inspection, InspectionJob } from '../policy/detectors/index.ts';
 import { createLocalShare } from '../policy/limits/index.ts';
 import { type Environment, readEnvironment } from '../storage/process/environment.ts';
 import { announceReady, onShutdown } from '../storage/process/lifecycle.ts';
@@ -14,12 +15,14 @@ import {
   createLiveWriter,
   createManifestChannel,
   createReservations,
+  createSessions,
   type Reservations,
 } from '../storage/redis/index.ts';
 import { openSnapshotCache } from '../storage/snapshot-cache/index.ts';
 import { openSpool, type Spool } from '../storage/spool/index.ts';
 import { createNodeKey, openAtNode } from '../storage/vault/index.ts';
 import { openNodeIdentity } from '../storage/vault/node-identity.ts';
+import { createInspector } from './inspector/threads.ts';
 import { createRefusalCollapse } from './pipeline/collapse.ts';
 import { createCountersAwayLog } from './pipeline/counters-away.ts';
 import { createCredentialStore } from './pipeline/credential-store.ts';
@@ -30,7 +33,7 @@ import { keepLease, type LeaseKeeper } from './pipeline/lease-keeper.ts';
 import { reportLive } from './pipeline/live-report.ts';
 import { createMarks, type Marks } from './pipeline/marks.ts';
 import { createOpenReservations } from './pipeline/open-reservations.ts';
-import type { ClockPort, Gate } from './pipeline/ports.ts';
+import type { ClockPort, Gate, SessionPort } from './pipeline/ports.ts';
 import { createProcessState, describeLive, listUnready, type ProcessState } from './pipeline/process-state.ts';
 import { createSettler, noteSettled, type Settler } from './pipeline/settle.ts';
 import type { SnapshotFeed } from './pipeline/snapshot-feed.ts';
@@ -178,7 +181,8 @@ function joinGate(
   const { environment, spool, state } = parts;
   const maxOpenRuns = environment.integer('HOC_MAX_OPEN_RUNS', 10_000);
   const { feed, telemetry, credentials } = snapshot;
-  const { reservations, runs, settler, close } = joinCounters(parts, snapshot);
+  const { reservations, sessions, runs, settler, close } = joinCounters(parts, snapshot);
+  const inspector = createInspector<InspectionJob, Inspection>(new URL('./inspector/main.js', import.meta.url));
   const upstream = createUpstreamClient();
   const lateEnds = createLateEnds((error) => telemetry.failed('finish', error));
   const gate: Gate = {
@@ -188,6 +192,8 @@ function joinGate(
     snapshot: feed.current,
     hasRoom: () => state.running <= maxOpenRuns,
     snapshotIsStale: () => (feed.ageMs() ?? Number.POSITIVE_INFINITY) > staleAfterMs,
+    sessions,
+    inspector,
     reservations: { reserve: runs.reserve, settle: reservations.settle.bind(reservations) },
     openReservations: runs.open,
     counterEpoch: (tenant) => state.counterEpoch(tenant),
@@ -201,6 +207,7 @@ function joinGate(
     limits: {
       maxBodyBytes: environment.integer('HOC_MAX_BODY_BYTES', 64 * megabyte),
       maxCaptureBytes: Math.min(environment.integer('HOC_MAX_CAPTURE_BYTES', 4 * megabyte), 12 * megabyte),
+      maxDecideBytes: environment.integer('HOC_MAX_DECIDE_BYTES', 4 * megabyte),
       reservationMs: environment.integer('HOC_RESERVATION_MS', 900_000),
     },
   };
@@ -208,7 +215,7 @@ function joinGate(
     lateEnds.close();
     await runs.pay();
     await settler.drain();
-    await Promise.all([upstream.close(), close()]);
+    await Promise.all([upstream.close(), inspector.close(), close()]);
   };
   return { gate, runs, stop };
 }
@@ -217,7 +224,13 @@ function joinGate(
 function joinCounters(
   parts: Parts,
   snapshot: OpenSnapshot,
-): { reservations: Reservations; runs: CountedRuns; settler: Settler; close: () => Promise<void> } {
+): {
+  reservations: Reservations;
+  sessions: SessionPort;
+  runs: CountedRuns;
+  settler: Settler;
+  close: () => Promise<void>;
+} {
   const { environment, spool, state } = parts;
   const { feed, telemetry } = snapshot;
   const redis = connectRedis(environment.required('REDIS_URL'));
@@ -226,13 +239,17 @@ function joinCounters(
     ...{ log: parts.log, nowMs: clock.nowMs, snapshot: feed.current },
     address: `${address}:${redis.options.port ?? ''}`,
   });
+  const timeoutMs = environment.integer('HOC_REDIS_TIMEOUT_MS', 75);
   const reservations = createReservations(redis, {
     onCircuit: (circuit) => logAway(circuit === 'open'),
     callerId: `proxy:${parts.proxyId}`,
-    timeoutMs: environment.integer('HOC_REDIS_TIMEOUT_MS', 75),
+    timeoutMs,
     epochOf: (tenant) => feed.current()?.tenants.get(tenant)?.ids.counter_epoch ?? null,
   });
   state.redisIsDown = () => reservations.state().circuit === 'open';
+  const noted = createSessions(redis, { timeoutMs, onError: (error) => telemetry.failed('session', error) });
+  // What is given up as a whole is not asked for sessions either: each question would wait for its time-out.
+  const sessions: SessionPort = { note: async (run) => (state.redisIsDown() ? null : noted.note(run)) };
   const onFailure = (error: unknown) => telemetry.failed('settle', error);
   const settler = createSettler({ reservations, spool, clock, onFailure });
   const runs = countRuns({
@@ -246,7 +263,7 @@ function joinCounters(
     await reservations.close();
     redis.disconnect();
   };
-  return { reservations, runs, settler, close };
+  return { reservations, sessions, runs, settler, close };
 }
 
 /** Answers new counter epochs from here on, also those that came into force before. */

@@ -88,9 +88,49 @@ const key = Type.Object(
 
 const reasonText = Type.Optional(shortText);
 
+const names = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 128 });
+const parameter = Type.String({ minLength: 1, maxLength: 64, description: 'a top-level member of the body' });
+const parameterValue = Type.Union(
+  [
+    Type.Boolean(),
+    Type.Integer(),
+    Type.String({ maxLength: 1_000 }),
+    Type.Object({ decimal: Type.String({ minLength: 1, maxLength: 40 }) }, strict),
+  ],
+  { description: 'true, false, an integer, a text, or { decimal: "0.2" }' },
+);
+
+const policyChange = Type.Union(
+  [
+    Type.Object({ change: Type.Literal('cap_output'), tokens: Type.Integer({ minimum: 1 }) }, strict),
+    Type.Object({ change: Type.Literal('swap_model'), model: Type.String({ minLength: 1, maxLength: 256 }) }, strict),
+    Type.Object(
+      {
+        change: Type.Literal('drop_tools'),
+        tools: Type.Union([Type.Literal('all'), names], { description: '`all`, or a list of tool names' }),
+      },
+      strict,
+    ),
+    Type.Object({ change: Type.Literal('redact'), detectors: names }, strict),
+    Type.Object({ change: Type.Literal('add_system'), text: Type.String({ minLength: 1, maxLength: 4_000 }) }, strict),
+    Type.Object({ change: Type.Literal('set'), parameter, value: parameterValue }, strict),
+    Type.Object({ change: Type.Literal('remove'), parameter }, strict),
+  ],
+  { description: '{ change: cap_output | swap_model | drop_tools | redact | add_system | set | remove, ... }' },
+);
+
 const policyAction = Type.Union(
   [
     Type.Object({ action: Type.Literal('deny'), reason: reasonText }, strict),
+    Type.Object({ action: Type.Literal('hold'), reason: reasonText }, strict),
+    Type.Object(
+      {
+        action: Type.Literal('modify'),
+        reason: reasonText,
+        changes: Type.Array(policyChange, { minItems: 1, maxItems: 8, description: 'a list of 1 to 8 changes' }),
+      },
+      strict,
+    ),
     Type.Object({ action: Type.Literal('warn'), reason: reasonText }, strict),
     Type.Object(
       {
@@ -107,7 +147,10 @@ const policyAction = Type.Union(
       strict,
     ),
   ],
-  { description: '{ action: deny | warn, reason } or { action: tag, tags: { name: value } }' },
+  {
+    description:
+      '{ action: deny | hold | warn, reason }, { action: modify, reason, changes } or { action: tag, tags: { name: value } }',
+  },
 );
 
 const policy = Type.Object(

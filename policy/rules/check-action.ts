@@ -1,5 +1,7 @@
-import type { Fault } from './check-condition.ts';
+import type { PolicyAction, PolicyPhase } from '../../storage/schema/snapshot.ts';
+import { checkChanges } from './check-changes.ts';
 import { isTagName } from './facts.ts';
+import type { Fault } from './walk.ts';
 
 const maxReasonLength = 500;
 const maxTags = 16;
@@ -7,13 +9,29 @@ const maxTagLength = 250;
 /** Controls and lone surrogates: a reason is shown to callers, in an error body and on screens. */
 const unprintable = /\p{Cc}|\p{Surrogate}/u;
 
-/** What is wrong with a policy's `then`. Every action of the request phase is known here and no other. */
-export function checkAction(then: unknown): Fault[] {
+type ActionName = PolicyAction['action'];
+
+/** What a policy of each phase may do. */
+const actionsOf: Readonly<Record<PolicyPhase, readonly ActionName[]>> = {
+  request: ['deny', 'hold', 'modify', 'warn', 'tag'],
+  admit: ['deny', 'warn', 'tag'],
+  response: ['deny', 'modify', 'warn', 'tag'],
+  stream: ['deny', 'warn', 'tag'],
+};
+
+/** What is wrong with a policy's `then` in its phase. */
+export function checkAction(then: unknown, phase: PolicyPhase): Fault[] {
   if (typeof then !== 'object' || then === null) return [{ path: '.then', message: 'expected an action' }];
-  const { action, reason, tags } = then as Readonly<Record<string, unknown>>;
-  if (action === 'deny' || action === 'warn') return checkReason(reason);
+  const { action, reason, tags, changes } = then as Readonly<Record<string, unknown>>;
+  const allowed = actionsOf[phase];
+  if (!allowed.some((name) => name === action)) {
+    const last = allowed.at(-1);
+    const message = `a ${phase} policy can ${allowed.slice(0, -1).join(', ')} or ${last}`;
+    return [{ path: '.then.action', message }];
+  }
   if (action === 'tag') return checkTags(tags);
-  return [{ path: '.then.action', message: 'a request policy can deny, warn or tag' }];
+  const faults = checkReason(reason);
+  return action === 'modify' ? [...faults, ...checkChanges(changes, phase)] : faults;
 }
 
 function checkReason(reason: unknown): Fault[] {

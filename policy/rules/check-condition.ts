@@ -1,151 +1,204 @@
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
+import { checkMissing, checkQuantity, checkScan, checkVar } from './check-forms.ts';
 import { checkList, checkScalar } from './check-literal.ts';
-import type { Expression } from './expression.ts';
-import { factTable, findFact, findReservedPhase, phaseOrder } from './facts.ts';
-import { operatorTable } from './operators.ts';
+import type { Expression, ItemName } from './expression.ts';
+import { type FactSource, factsOf } from './facts.ts';
+import { describeKind, itemKind, type Kind } from './kinds.ts';
+import { maxWork } from './measure.ts';
+import { findNearestName } from './nearest-name.ts';
+import { mostArguments, type Operator } from './operator.ts';
+import { operatorTable, specialForms } from './operators.ts';
+import { listTests } from './operators-list.ts';
 import { quote } from './quote.ts';
-import { estimateWork, maxWork } from './work.ts';
+import { accept, type Fault, fault, type Place, type Walk } from './walk.ts';
 
 const maxDepth = 16;
 const maxNodes = 256;
 const maxFindings = 20;
 
-const quantifiers: ReadonlySet<string> = new Set(['some', 'none', 'all']);
+/** `work`: microseconds of the worst case, an upper bound. `paths`: where each part stands below `when`. */
+export type CheckedCondition =
+  | { ok: true; expression: Expression; work: number; paths: ReadonlyMap<Expression, string> }
+  | { ok: false; faults: readonly Fault[] };
 
-/** One thing that is wrong with a condition: its place below `when`, and a sentence. */
-export interface Fault {
-  path: string;
-  message: string;
-}
-
-export type CheckedCondition = { ok: true; expression: Expression } | { ok: false; faults: readonly Fault[] };
-
-interface Walk {
-  phase: PolicyPhase;
-  nodes: number;
-  faults: Fault[];
-}
-
-/** Where the walk stands: the path, how deep, and whether `{"var": ""}` means an item. */
-interface Place {
-  path: string;
-  depth: number;
-  insideQuantifier: boolean;
-}
+const anyFact = factsOf();
 
 /**
  * Checks one condition against the closed tables of operators and facts and gives it types.
  *
  * Takes any value, also one made to break a checker: every limit is reached by counting, no key is looked up on an object
- * that inherits, nothing is evaluated. Bounds: depth 16, 256 nodes, lists of 1,000, texts of 250, estimated work of 2 ms.
- * Never throws: faults name their place and say what is expected.
+ * that inherits, each member is read once, nothing is evaluated. Bounds: depth 16, 256 nodes, lists of 1,000, texts of 250,
+ * what it makes, estimated work of 2 ms. Never throws: faults name their place and say what is expected.
  */
-export function checkCondition(condition: unknown, phase: PolicyPhase): CheckedCondition {
-  const walk: Walk = { phase, nodes: 0, faults: [] };
-  const expression = checkNode(condition, { path: '', depth: 0, insideQuantifier: false }, walk);
-  if (expression !== null && walk.faults.length === 0) {
-    if (expression.type !== 'boolean') {
-      walk.faults.push({ path: '', message: `a condition must be true or false, this is ${expression.type}` });
-    } else if (estimateWork(expression) > maxWork) {
-      walk.faults.push({ path: '', message: 'the condition takes too much work; search fewer texts or lists' });
-    }
+export function checkCondition(condition: unknown, phase: PolicyPhase, facts: FactSource = anyFact): CheckedCondition {
+  const checked = checkExpression(condition, phase, facts);
+  if (checked.ok && checked.expression.type !== 'boolean') {
+    const message = `a condition must be true or false, this is ${describeKind(checked.expression)}`;
+    return { ok: false, faults: [{ path: '', message }] };
+  }
+  return checked;
+}
+
+/** The same for an expression of any type. */
+export function checkExpression(node: unknown, phase: PolicyPhase, facts: FactSource): CheckedCondition {
+  const walk: Walk = { phase, facts, nodes: 0, faults: [], measures: new Map(), paths: new Map() };
+  let expression: Expression | null = null;
+  try {
+    expression = checkNode(node, { path: '', depth: 0, items: null }, walk);
+  } catch {
+    // Only what JSON cannot hold throws when it is read: a getter, a proxy.
+    fault(walk, { path: '', depth: 0, items: null }, 'not plain JSON');
+  }
+  const work = expression === null ? 0 : (walk.measures.get(expression)?.work[1] ?? 0);
+  if (walk.faults.length === 0 && work > maxWork) {
+    const message = `the condition takes too much work (${Math.ceil(work)} of ${maxWork}); search fewer texts or lists`;
+    walk.faults.push({ path: '', message });
   }
   if (expression === null || walk.faults.length > 0) return { ok: false, faults: walk.faults.slice(0, maxFindings) };
-  return { ok: true, expression };
+  return { ok: true, expression, work, paths: walk.paths };
 }
 
 function checkNode(node: unknown, place: Place, walk: Walk): Expression | null {
   walk.nodes++;
   if (walk.nodes > maxNodes) return fault(walk, place, `more than ${maxNodes} parts`);
   if (place.depth > maxDepth) return fault(walk, place, `nested deeper than ${maxDepth}`);
-  if (Array.isArray(node)) {
-    const list = checkList(node);
-    return typeof list === 'string' ? fault(walk, place, list) : list;
+  if (Array.isArray(node)) return checkArray(node, place, walk);
+  if (typeof node === 'object' && node !== null) return checkObject(node, place, walk);
+  const literal = checkScalar(node);
+  return typeof literal === 'string' ? fault(walk, place, literal) : accept(walk, place, literal);
+}
+
+/** A list of literals, or one that gathers the values of operations. */
+function checkArray(items: readonly unknown[], place: Place, walk: Walk): Expression | null {
+  const isMade = items.length <= mostArguments && items.some((item) => isOperation(item));
+  if (isMade) {
+    const nested = items.findIndex((item) => Array.isArray(item));
+    if (nested >= 0)
+      return fault(walk, place, `item ${nested} of the list: a list cannot stand in a list; use "merge"`);
+    return checkCall({ name: 'merge', args: items }, place, walk);
   }
-  if (typeof node !== 'object' || node === null) {
-    const literal = checkScalar(node);
-    return typeof literal === 'string' ? fault(walk, place, literal) : literal;
-  }
-  return checkObject(node, place, walk);
+  const list = checkList(items);
+  return typeof list === 'string' ? fault(walk, place, list) : accept(walk, place, list);
+}
+
+function isOperation(item: unknown): boolean {
+  return typeof item === 'object' && item !== null && !Array.isArray(item);
 }
 
 function checkObject(node: object, place: Place, walk: Walk): Expression | null {
   const prototype: unknown = Object.getPrototypeOf(node);
   if (prototype !== Object.prototype && prototype !== null) return fault(walk, place, 'not a plain JSON object');
-  const members = Object.entries(node);
-  const [member] = members;
-  if (members.length !== 1 || member === undefined) {
-    return fault(walk, place, `an operation is an object with exactly one key, this one has ${members.length}`);
+  const keys = Object.keys(node);
+  const [name] = keys;
+  if (keys.length !== 1 || name === undefined) {
+    return fault(walk, place, `an operation is an object with exactly one key, this one has ${keys.length}`);
   }
-  const [name, value] = member;
+  const member = Object.getOwnPropertyDescriptor(node, name);
+  if (member === undefined || !('value' in member)) return fault(walk, place, 'not a plain JSON object');
+  const value: unknown = member.value;
   const inside = { ...place, path: `${place.path}.${name}`, depth: place.depth + 1 };
-  if (name === 'var') return checkVar(value, inside, walk);
   const args: readonly unknown[] = Array.isArray(value) ? value : [value];
-  return checkCall({ name, args }, inside, walk);
+  switch (name) {
+    case 'var':
+      return keep(checkVar(args, inside, walk), inside, walk);
+    case 'quantity':
+      return keep(checkQuantity(args, inside, walk), inside, walk);
+    case 'missing':
+    case 'missing_some':
+      return keep(checkMissing({ enough: name === 'missing_some', args }, inside, walk), inside, walk);
+    default:
+      if (operatorTable.has(name)) return checkCall({ name, args }, inside, walk);
+      return fault(walk, place, explainUnknownOperator(name));
+  }
 }
 
-function checkVar(value: unknown, place: Place, walk: Walk): Expression | null {
-  const [name, fallback, ...rest] = Array.isArray(value) ? (value as readonly unknown[]) : [value];
-  if (typeof name !== 'string' || rest.length > 0)
-    return fault(walk, place, '"var" takes the name of a fact, or [name, default]');
-  if (place.insideQuantifier) {
-    if (name === '' && fallback === undefined) return { kind: 'item', type: 'text' };
-    return fault(walk, place, 'inside "some", "none" and "all" only {"var": ""}, the item at hand, can be read');
-  }
-  const fact = findFact(name);
-  if (fact === undefined) return fault(walk, place, explainUnknownFact(name, walk.phase));
-  if (phaseOrder.indexOf(fact.phase) > phaseOrder.indexOf(walk.phase)) {
-    return fault(walk, place, `${name} is known from phase ${fact.phase}, later than ${walk.phase}`);
-  }
-  if (fallback === undefined) return { kind: 'fact', type: fact.type, name, fallback: null };
-  const literal = checkScalar(fallback);
-  if (typeof literal === 'string') return fault(walk, place, `default of ${name}: ${literal}`);
-  if (literal.type !== fact.type)
-    return fault(walk, place, `default of ${name}: expected ${fact.type}, not ${literal.type}`);
-  return { kind: 'fact', type: fact.type, name, fallback: literal.value };
+function keep(expression: Expression | null, place: Place, walk: Walk): Expression | null {
+  return expression === null ? null : accept(walk, place, expression);
 }
 
-function checkCall(call: { name: string; args: readonly unknown[] }, place: Place, walk: Walk): Expression | null {
-  const { name, args } = call;
+function explainUnknownOperator(name: string): string {
+  const known = [...specialForms.map((form) => form.name), ...operatorTable.keys()];
+  const near = findNearestName(name, known);
+  return `unknown operator ${quote(name)}; ${near === null ? '' : `did you mean ${near}? `}known: ${known.join(' ')}`;
+}
+
+interface Call {
+  name: string;
+  args: readonly unknown[];
+}
+
+function checkCall({ name, args }: Call, place: Place, walk: Walk): Expression | null {
   const operator = operatorTable.get(name);
-  if (operator === undefined) {
-    const known = ['var', ...operatorTable.keys()].join(' ');
-    return fault(
-      walk,
-      { ...place, path: place.path.slice(0, -name.length - 1) },
-      `unknown operator ${quote(name)}; known: ${known}`,
-    );
-  }
+  if (operator === undefined) return fault(walk, place, explainUnknownOperator(name));
+  // `??` passes over null, which is no value; everywhere else it is refused as one.
+  const given = name === '??' && args.length <= mostArguments ? args.filter((arg) => arg !== null) : args;
   const [fewest, most] = operator.arity;
-  if (args.length < fewest || args.length > most) {
+  if (given.length < fewest || given.length > most) {
     const expected = fewest === most ? `${fewest}` : `${fewest} to ${most}`;
-    return fault(walk, place, `"${name}" takes ${expected} arguments, not ${args.length}`);
+    return fault(walk, place, `"${name}" takes ${expected} arguments, not ${given.length}`);
   }
-  const isQuantifier = quantifiers.has(name);
-  if (isQuantifier && place.insideQuantifier)
-    return fault(walk, place, `"${name}" cannot stand inside another list test`);
+  const isListTest = listTests.has(name) && given.length > 1;
+  if (isListTest && place.items !== null) return fault(walk, place, `"${name}" cannot stand inside another list test`);
+  const checked = isListTest ? checkListTest({ name, args: given }, place, walk) : checkArguments(given, place, walk);
+  if (checked === null) return null;
+  return finishCall({ name, operator, args: checked }, place, walk);
+}
+
+function finishCall(
+  call: { name: string; operator: Operator; args: readonly Expression[] },
+  place: Place,
+  walk: Walk,
+): Expression | null {
+  const { name, operator, args } = call;
+  const scanned = checkScan({ name, args }, place, walk);
+  if (scanned !== undefined) return keep(scanned, place, walk);
+  const kind = operator.typing(args);
+  if (kind === null) {
+    const given = args.map(describeKind).join(', ');
+    return fault(walk, place, `"${name}" takes ${operator.takes}; given ${given}${hintAt(args)}`);
+  }
+  if (name === '??' && args.some((arg) => arg.kind === 'call'))
+    return fault(walk, place, '"??" takes facts and literals, no operations');
+  const wrong = operator.literals?.(args) ?? null;
+  if (wrong !== null) return fault(walk, place, wrong);
+  const { type, unit } = kind;
+  return accept(walk, place, { kind: 'call', type, unit, operator: name, args });
+}
+
+function hintAt(args: readonly Expression[]): string {
+  if (args.some(({ type }) => type === 'content'))
+    return '; a content can only be tested: matches, contains, startsWith, endsWith, length';
+  const units = new Set(args.flatMap(({ unit }) => (unit === null ? [] : [unit])));
+  return units.size > 1 ? '; different units do not compare, "bare" takes a unit away' : '';
+}
+
+function checkArguments(args: readonly unknown[], place: Place, walk: Walk): readonly Expression[] | null {
   const checked: Expression[] = [];
-  for (const [i, arg] of args.entries()) {
-    const insideQuantifier = place.insideQuantifier || (isQuantifier && i === 1);
-    const expression = checkNode(arg, { path: `${place.path}[${i}]`, depth: place.depth, insideQuantifier }, walk);
+  for (let i = 0; i < args.length; i++) {
+    const expression = checkNode(args[i], { ...place, path: `${place.path}[${i}]` }, walk);
     if (expression !== null) checked.push(expression);
     if (walk.nodes > maxNodes) break;
   }
-  if (checked.length < args.length) return null;
-  const types = checked.map((arg) => arg.type);
-  const type = operator.resultType(types);
-  if (type === null) return fault(walk, place, `"${name}" takes ${operator.takes}; given ${types.join(', ')}`);
-  return { kind: 'call', type, operator: name, args: checked };
+  return checked.length < args.length ? null : checked;
 }
 
-function explainUnknownFact(name: string, phase: PolicyPhase): string {
-  if (name === '') return '{"var": ""} has a meaning only inside "some", "none" and "all"';
-  const later = findReservedPhase(name);
-  if (later !== undefined) return `${quote(name)} belongs to phase ${later}, which a ${phase} policy cannot read`;
-  return `unknown fact ${quote(name)}; known: ${[...factTable.keys()].join(' ')} tags.<name>`;
-}
-
-function fault(walk: Walk, place: Place, message: string): null {
-  walk.faults.push({ path: place.path, message });
-  return null;
+/** The list first (and the start of `reduce`), because what stands in the test is typed by its items. */
+function checkListTest({ name, args }: Call, place: Place, walk: Walk): readonly Expression[] | null {
+  const check = (i: number, items: Place['items']) =>
+    checkNode(args[i], { path: `${place.path}[${i}]`, depth: place.depth, items }, walk);
+  const list = check(0, null);
+  const start = name === 'reduce' ? check(2, null) : null;
+  if (list === null || (name === 'reduce' && start === null)) return null;
+  const item = itemKind(list);
+  if (item === null) return fault(walk, place, `"${name}" takes a list first; given ${describeKind(list)}`);
+  const items: [ItemName, Kind][] =
+    start === null
+      ? [['', item]]
+      : [
+          ['current', item],
+          ['accumulator', { type: start.type, unit: start.unit }],
+        ];
+  const test = check(1, new Map(items));
+  if (test === null) return null;
+  return start === null ? [list, test] : [list, test, start];
 }

@@ -6,15 +6,19 @@ import type {
   PolicyOnError,
   PolicyPhase,
 } from '../../storage/schema/snapshot.ts';
-import { checkPolicy } from './check-policies.ts';
+import { type CheckedPolicy, checkPolicy } from './check-policies.ts';
 import { buildEvaluate, type Evaluate } from './engine.ts';
-import { listFacts, listNeededFacts } from './expression.ts';
-import { compileScope, listScopeFacts, type MatchScope } from './scope.ts';
+import { listNeededFacts, listReadFacts } from './expression.ts';
+import { factsOf } from './facts.ts';
+import { collectNames, type PhaseNames } from './names.ts';
+import type { Scan } from './scans.ts';
+import { compileScope, type MatchScope } from './scope.ts';
 import { buildTruth, type EvaluateTruth } from './three-valued.ts';
 
 export interface CompiledPolicy {
   id: string;
   version: number;
+  phase: PolicyPhase;
   mode: PolicyMode;
   action: PolicyAction;
   onError: PolicyOnError;
@@ -22,7 +26,9 @@ export interface CompiledPolicy {
   inScope: MatchScope | null;
   /** Facts whose absence can leave the condition open. */
   needs: readonly string[];
-  /** The whole condition, for contexts that miss none of `needs`. */
+  /** All facts whose values the condition reads. */
+  reads: readonly string[];
+  /** The whole condition, for contexts that miss nothing it reads. */
   evaluate: Evaluate;
   /** The same in three values, for all others. */
   evaluateTruth: EvaluateTruth;
@@ -30,10 +36,20 @@ export interface CompiledPolicy {
 
 /** The policies of one document, ready to decide with; independent of the order in which they were listed. */
 export interface CompiledPolicies {
-  /** By id, in the order of its UTF-8 bytes. */
-  readonly request: readonly CompiledPolicy[];
-  /** The facts that the phase's policies name, in conditions and scopes: exactly what its context holds. Sorted, unique. */
+  /** Whether the phase has policies at all, in force or in shadow. */
+  has(phase: PolicyPhase): boolean;
+  /** The policies of a phase by id, in the order of its UTF-8 bytes. */
+  policiesOf(phase: PolicyPhase): readonly CompiledPolicy[];
+  find(id: string): CompiledPolicy | undefined;
+  /**
+   * The facts that the phase's policies name, in conditions and scopes, scans by their derived names: exactly what its
+   * context holds. Sorted, unique.
+   */
   factsNamed(phase: PolicyPhase): readonly string[];
+  /** The scans of contents that this phase brings, for policies of whichever phase. Sorted by name, unique. */
+  scansNamed(phase: PolicyPhase): readonly Scan[];
+  /** The detectors to run on the text that this phase brings, for policies of whichever phase, or to redact there. Sorted. */
+  detectorsNamed(phase: PolicyPhase): readonly string[];
 }
 
 /**
@@ -53,34 +69,58 @@ export function compilePolicies(policies: readonly PolicyEntry[]): CompiledPolic
  * takes a new document must not hold up its streams. Throws like `compilePolicies`.
  */
 export function* compileInSteps(policies: readonly PolicyEntry[]): Generator<void, CompiledPolicies> {
-  const compiled: CompiledPolicy[] = [];
-  const names = new Set<string>();
-  const ids = new Set<string>();
+  const compiled = new Map<string, CompiledPolicy>();
+  const checked: CheckedPolicy[] = [];
   for (const [index, policy] of policies.entries()) {
-    if (ids.has(policy.id))
-      throw invalid([{ field: `policies[${index}].id`, message: 'this policy id is used twice' }]);
-    ids.add(policy.id);
-    compiled.push(compilePolicy(policy, index, names));
+    const one = checkOne(policy, index);
+    const { id } = one.entry;
+    if (compiled.has(id)) throw invalid([{ field: `policies[${index}].id`, message: 'this policy id is used twice' }]);
+    compiled.set(id, compilePolicy(one));
+    checked.push(one);
     yield;
   }
-  compiled.sort((a, b) => compareBytes(a.id, b.id));
-  const sorted: readonly string[] = [...names].sort();
-  return { request: compiled, factsNamed: (phase) => (phase === 'request' ? sorted : []) };
+  return gather(compiled, collectNames(checked));
 }
 
-function compilePolicy(policy: PolicyEntry, index: number, names: Set<string>): CompiledPolicy {
-  const { faults, expression } = checkPolicy(policy);
-  if (expression === null)
+const facts = factsOf();
+
+function checkOne(policy: PolicyEntry, index: number): CheckedPolicy {
+  const { faults, checked } = checkPolicy(policy, facts);
+  if (checked === null)
     throw invalid(faults.map(({ path, message }) => ({ field: `policies[${index}]${path}`, message })));
-  for (const name of [...listFacts(expression), ...listScopeFacts(policy.scope)]) names.add(name);
+  return checked;
+}
+
+function gather(compiled: ReadonlyMap<string, CompiledPolicy>, names: PhaseNames): CompiledPolicies {
+  const sorted = [...compiled.values()].sort((a, b) => compareBytes(a.id, b.id));
+  const byPhase = (phase: PolicyPhase) => sorted.filter((policy) => policy.phase === phase);
+  const lists = {
+    request: byPhase('request'),
+    admit: byPhase('admit'),
+    response: byPhase('response'),
+    stream: byPhase('stream'),
+  };
   return {
-    id: policy.id,
-    version: policy.version,
-    mode: policy.mode,
-    action: policy.then,
-    onError: policy.on_error,
-    inScope: compileScope(policy.scope),
+    has: (phase) => lists[phase].length > 0,
+    policiesOf: (phase) => lists[phase],
+    find: (id) => compiled.get(id),
+    factsNamed: (phase) => names[phase].facts,
+    scansNamed: (phase) => names[phase].scans,
+    detectorsNamed: (phase) => names[phase].detectors,
+  };
+}
+
+function compilePolicy({ entry, expression }: CheckedPolicy): CompiledPolicy {
+  return {
+    id: entry.id,
+    version: entry.version,
+    phase: entry.phase,
+    mode: entry.mode,
+    action: entry.then,
+    onError: entry.on_error,
+    inScope: compileScope(entry.scope),
     needs: listNeededFacts(expression),
+    reads: listReadFacts(expression),
     evaluate: buildEvaluate(expression),
     evaluateTruth: buildTruth(expression),
   };

@@ -10,6 +10,7 @@ const maxListCharacters = 65_536;
 /** Amounts beyond this stand as this: every threshold that fits an exact integer still falls on the right side. */
 const maxAmount = 9e15;
 const wholeNumber = /^-?\d{1,40}$/;
+const sha256Form = /^[0-9a-f]{64}$/;
 const loneSurrogate = /\p{Surrogate}/u;
 
 export interface FreezeInput {
@@ -18,7 +19,10 @@ export interface FreezeInput {
   atMs: number;
   /** `CompiledPolicies.factsNamed` of the phase. */
   names: readonly string[];
-  /** Value of a fact, undefined or null where the run has none. Amounts may come as decimal strings. */
+  /**
+   * Value of a fact, undefined or null where the run has none. Amounts may come as decimal strings, contents as their text
+   * or as its digest and length.
+   */
   read: (fact: string) => FactValue | undefined;
 }
 
@@ -34,7 +38,8 @@ interface Frozen {
  * Closed types, no floats: fractions are rounded up, amounts are held within 9e15. A fact that is absent or of the wrong type
  * stands as null and in `missing`. A text over 4,096 units or with lone surrogates, or a list over 1,024 items or 65,536
  * units, stands as `sha256:<hex>:<units>` (a list as one such item) and in `missing` too: no policy may be passed by
- * padding what it looks at, so its `on_error` decides. Throws `internal` for a name outside the fact table.
+ * padding what it looks at, so its `on_error` decides. A content stands as its digest and length whatever it is. Throws
+ * `internal` for a name outside the fact table.
  */
 export function freezeContext(input: FreezeInput): DecisionContext {
   const facts: Record<string, FactValue> = {};
@@ -61,7 +66,18 @@ function freezeFact(definition: FactDefinition, value: FactValue | undefined): F
       return typeof value === 'string' ? freezeText(value) : null;
     case 'texts':
       return Array.isArray(value) ? freezeList(value) : null;
+    case 'content':
+      return freezeContent(value);
   }
+}
+
+function freezeContent(value: FactValue): Frozen | null {
+  if (typeof value === 'string')
+    return { value: { digest: hash('sha256', value, 'hex'), length: value.length }, decidable: true };
+  const { digest, length } = value as Readonly<Record<string, unknown>>;
+  const isDigest = typeof digest === 'string' && sha256Form.test(digest);
+  if (!isDigest || typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) return null;
+  return { value: { digest, length }, decidable: true };
 }
 
 function freezeInteger(value: FactValue): Frozen | null {

@@ -3,12 +3,12 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { PolicyEntry } from '../../storage/schema/snapshot.ts';
 import { decisionDigest } from '../evidence/index.ts';
-import { checkPolicies, compileInSteps, compilePolicies, decideRequest, engineVersion } from './index.ts';
+import { checkPolicies, compileInSteps, compilePolicies, decidePhase, engineVersion } from './index.ts';
 import { anyRun, condition, contextOf, factValues, policyOf } from './test-policies.ts';
 
 const decide = (policies: readonly PolicyEntry[], facts = {}, run = anyRun) => {
   const compiled = compilePolicies(policies);
-  return decideRequest(compiled, run, contextOf(facts, [...compiled.factsNamed('request')]));
+  return decidePhase(compiled, run, contextOf(facts, [...compiled.factsNamed('request')]));
 };
 
 const warn = { action: 'warn', reason: 'careful' } as const;
@@ -197,7 +197,7 @@ t.test('a document of 1,000 policies compiles in steps, none of which holds up a
   for (let step = steps.next(); !step.done; step = steps.next()) yields++;
   t.equal(yields, 1_000);
   const compiled = compilePolicies(policies);
-  t.equal(decideRequest(compiled, anyRun, contextOf({ 'request.body_bytes': 500 })).matched.length, 500);
+  t.equal(decidePhase(compiled, anyRun, contextOf({ 'request.body_bytes': 500 })).matched.length, 500);
 });
 
 t.test('a policy that fails its check is not compiled, and the findings say why', async (t) => {
@@ -214,5 +214,7 @@ t.test('a policy that fails its check is not compiled, and the findings say why'
 t.test('the engine version names the engine that is installed', async (t) => {
   const path = new URL('../../package.json', import.meta.resolve('json-logic-engine'));
   const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
-  t.equal(engineVersion, `hoc-rules-1/json-logic-engine-${version}`);
+  const re2 = new URL('../package.json', import.meta.resolve('re2js'));
+  const { version: re2Version } = JSON.parse(readFileSync(re2, 'utf8')) as { version: string };
+  t.equal(engineVersion, `hoc-rules-2/json-logic-engine-${version}/re2js-${re2Version}`);
 });

@@ -1,72 +1,85 @@
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
+import { type FactDefinition, factTable } from './fact-table.ts';
+import { readScanTest } from './scans.ts';
 
-/** What a value in a condition can be. There are no floats, no null and no objects. */
-export type ValueType = 'boolean' | 'integer' | 'text' | 'texts' | 'integers';
+export { type FactDefinition, factTable } from './fact-table.ts';
 
-export interface FactDefinition {
-  type: Exclude<ValueType, 'integers'>;
-  /** First phase in which the fact is known. */
-  phase: PolicyPhase;
-  meaning: string;
+/** Phases whose facts a phase sees, its own last. An answer and a stream never see each other. */
+const visiblePhases: Readonly<Record<PolicyPhase, readonly PolicyPhase[]>> = {
+  request: ['request'],
+  admit: ['request', 'admit'],
+  response: ['request', 'admit', 'response'],
+  stream: ['request', 'admit', 'stream'],
+};
+
+export const phases: readonly PolicyPhase[] = ['request', 'admit', 'response', 'stream'];
+
+/** Whether a value is one of the four phases. */
+export function isPhase(value: unknown): value is PolicyPhase {
+  return phases.some((phase) => phase === value);
 }
 
-/** The phases in the order in which a run passes them. */
-export const phaseOrder: readonly PolicyPhase[] = ['request', 'admit', 'response', 'stream'];
+/** Whether policies of `phase` may name facts of `factPhase`. */
+export function isVisible(factPhase: PolicyPhase, phase: PolicyPhase): boolean {
+  return visiblePhases[phase].includes(factPhase);
+}
 
-const request = (type: FactDefinition['type'], meaning: string): FactDefinition => ({
-  type,
-  phase: 'request',
-  meaning,
-});
-
-/**
- * The closed table of facts that a condition may name, beside `tags.<name>` (text: the value of a tag of the run).
- * A fact that a run does not have is missing, which makes a condition that needs it indeterminate.
- */
-export const factTable: ReadonlyMap<string, FactDefinition> = new Map([
-  ['request.model', request('text', 'model id as the caller wrote it')],
-  ['request.provider', request('text', 'slug of the provider')],
-  ['request.dialect', request('text', 'wire format, e.g. openai-chat')],
-  ['request.route', request('text', 'path after the provider slug')],
-  ['request.method', request('text', 'HTTP method, upper case')],
-  ['request.stream', request('boolean', 'whether a streamed answer was asked for')],
-  ['request.max_output_tokens', request('integer', 'output cap in the request, tokens')],
-  ['request.message_count', request('integer', 'messages in the request')],
-  ['request.tool_count', request('integer', 'tools offered in the request')],
-  ['request.tools', request('texts', 'names of the tools offered, in order')],
-  ['request.body_bytes', request('integer', 'size of the body, bytes')],
-  ['request.estimated_input_tokens', request('integer', 'ceil(bytes / 4) outside base64 media, an estimate')],
-  ['principal.key_id', request('text', 'public id of the key')],
-  ['principal.key_name', request('text', 'name of the key')],
-  ['principal.sub_tenant', request('text', 'slug of the sub-tenant')],
-  ['principal.actor_type', request('text', 'human, service or system')],
-  ['principal.actor_id', request('text', 'id of the actor')],
-  ['principal.actor_source', request('text', 'verified, asserted or inferred')],
-  [
-    'price.worst_case_nano_usd',
-    request('integer', 'what the request as it came may cost at most, nano-USD, at most 9e15'),
-  ],
-]);
+/** Where the checker looks facts up: the table of the product, or one that a test made. */
+export interface FactSource {
+  find: (name: string) => FactDefinition | undefined;
+  /** Names to propose where an unknown one was written. */
+  names: () => readonly string[];
+}
 
 const tagPrefix = 'tags.';
 const tagName = /^[A-Za-z0-9_.:/@-]{1,64}$/;
+const limitName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 /** Never names of ours: they would reach an object's prototype in a reader that forgets to ask for own members. */
 const prototypeNames = new Set(['__proto__', 'prototype', 'constructor']);
 
-/** Later phases own these names; until their facts exist, a condition that names one is told so. */
-const reservedPrefixes: readonly [string, PolicyPhase][] = [
-  ['readings.', 'admit'],
-  ['session.', 'admit'],
-  ['answer.', 'response'],
-  ['stream.', 'stream'],
+const tagFact: FactDefinition = { type: 'text', unit: null, phase: 'request', meaning: 'value of a tag' };
+const limitFacts: readonly [string, FactDefinition][] = [
+  ['readings.percent.', { type: 'integer', unit: 'percent', phase: 'admit', meaning: 'use of a limit after this run' }],
+  [
+    'readings.remaining.',
+    { type: 'integer', unit: null, phase: 'admit', meaning: "what a limit leaves, in the limit's unit" },
+  ],
 ];
 
-const tagFact: FactDefinition = { type: 'text', phase: 'request', meaning: 'value of a tag' };
+const scanResult: FactDefinition = { type: 'boolean', unit: null, phase: 'request', meaning: 'a scan of a content' };
+const scanLength: FactDefinition = { ...scanResult, type: 'integer', unit: 'characters' };
 
-/** The definition of a fact, or undefined for a name outside the table. */
+/**
+ * The definition of a fact, or undefined for a name outside the closed table. The table is: `factTable`, `tags.<name>`,
+ * `readings.percent.<limit id>`, `readings.remaining.<limit id>`, and, in contexts only, the derived names of scans.
+ */
 export function findFact(name: string): FactDefinition | undefined {
+  const known = factTable.get(name);
+  if (known !== undefined) return known;
   if (name.startsWith(tagPrefix)) return isTagName(name.slice(tagPrefix.length)) ? tagFact : undefined;
-  return factTable.get(name);
+  for (const [prefix, fact] of limitFacts) {
+    if (name.startsWith(prefix)) return isLimitName(name.slice(prefix.length)) ? fact : undefined;
+  }
+  const test = readScanTest(name);
+  if (test === null) return undefined;
+  return test === 'length' ? scanLength : scanResult;
+}
+
+/** The facts that conditions may name; with `limits`, readings only of those. */
+export function factsOf(limits?: readonly string[]): FactSource {
+  const known = limits === undefined ? null : new Set(limits);
+  return {
+    find: (name) => {
+      if (readScanTest(name) !== null) return undefined;
+      const [prefix] = limitFacts.find(([start]) => name.startsWith(start)) ?? [];
+      if (prefix !== undefined && known !== null && !known.has(name.slice(prefix.length))) return undefined;
+      return findFact(name);
+    },
+    names: () => [
+      ...factTable.keys(),
+      ...(limits ?? []).flatMap((limit) => limitFacts.map(([prefix]) => `${prefix}${limit}`)),
+    ],
+  };
 }
 
 /** Whether a tag may have this name: 1 to 64 of letters, digits and `_.:/@-`, and no name that an object inherits. */
@@ -74,7 +87,19 @@ export function isTagName(name: string): boolean {
   return tagName.test(name) && !prototypeNames.has(name);
 }
 
-/** The phase that will own a name which is not in the table yet, or undefined. */
-export function findReservedPhase(name: string): PolicyPhase | undefined {
-  return reservedPrefixes.find(([prefix]) => name.startsWith(prefix))?.[1];
+function isLimitName(name: string): boolean {
+  return limitName.test(name) && !prototypeNames.has(name);
+}
+
+export interface FactDescription extends FactDefinition {
+  name: string;
+}
+
+/** Every fact with its type, unit, first phase and meaning, for documentation. Families have `<name>` in theirs. */
+export function describeFacts(): readonly FactDescription[] {
+  return [
+    ...[...factTable].map(([name, fact]) => ({ name, ...fact })),
+    { name: 'tags.<name>', ...tagFact },
+    ...limitFacts.map(([prefix, fact]) => ({ name: `${prefix}<limit id>`, ...fact })),
+  ];
 }

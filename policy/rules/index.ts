@@ -1,6 +1,13 @@
-export { checkPolicies } from './check-policies.ts';
+export { type ChangePlan, type FailedChange, type PlannedChanges, planChanges } from './changes.ts';
+export { checkPolicies, type KnownNames } from './check-policies.ts';
 export { type CompiledPolicies, compileInSteps, compilePolicies } from './compile.ts';
 export { freezeContext } from './context.ts';
-export { decideRequest } from './decide.ts';
+export { decidePhase } from './decide.ts';
 export { engineVersion } from './engine.ts';
+export { type ExplainedFact, type ExplainedPart, type Explanation, explainDecision } from './explain.ts';
+export { describeFacts, type FactDescription } from './facts.ts';
+export { describeOperators, type OperatorDescription } from './operators.ts';
+export { renderExplanation } from './render-explanation.ts';
+export type { Scan } from './scans.ts';
 export type { ScopeFacts } from './scope.ts';
+export { type Comparison, compareOpinions } from './second-opinion.ts';

@@ -7,6 +7,7 @@ import { compilePrices, computeCost, findPrice, hidesOutput } from '../../policy
 import type { ModelPrice } from '../../storage/schema/snapshot.ts';
 import type { AnswerFacts, Dialect, StreamReader } from './dialect.ts';
 import { recognizeDialect } from './index.ts';
+import { editTexts } from './json-edits.ts';
 import { isObject, type JsonObject, readList } from './json-fields.ts';
 
 /** One recorded exchange; see the corpus' own README. */
@@ -22,7 +23,12 @@ interface Row {
   response_headers: Record<string, string>;
   response_body: string;
   response_body_encoding: 'utf8' | 'base64';
-  expected: { stream: string | null; model: string | null; usage: Record<string, number | null> | null };
+  expected: {
+    stream: string | null;
+    model: string | null;
+    usage: Record<string, number | null> | null;
+    output_text: string | null;
+  };
 }
 
 /**
@@ -241,4 +247,131 @@ t.test('the same exchange has the same usage and costs the same, streamed and wh
     }
   }
   t.ok(priced > 1000, `${priced} priced exchanges`);
+});
+
+/** Texts of an answer or a history that no reading may miss, found without any of the code under test. */
+function findPlainTexts(list: unknown): string[] {
+  return readList(list).flatMap((one) => {
+    const message = isObject(one) && isObject(one.message) ? one.message : one;
+    if (!isObject(message)) return [];
+    const calls = readList(message.tool_calls).map((call) => (isObject(call) ? call.function : null));
+    const written = calls.map((call) => (isObject(call) ? call.arguments : null));
+    const parts = Array.isArray(message.content) ? message.content : [message];
+    const said = parts.flatMap((part) => (isObject(part) ? [part.text, part.thinking] : [part]));
+    const whole = [message.content, message.refusal, message.reasoning, message.reasoning_content];
+    return [...said, ...whole, ...written].filter((text) => typeof text === 'string' && text !== '') as string[];
+  });
+}
+
+interface Body {
+  row: Row;
+  dialect: Dialect;
+  bytes: Buffer;
+  isRequest: boolean;
+}
+
+/** What is wrong with the texts found in a body, or how many there are. */
+function judgeTexts({ row, dialect, bytes, isRequest }: Body): number | string {
+  const read = isRequest ? dialect.readRequestTexts : dialect.readAnswerTexts;
+  const body = parse(bytes.toString());
+  if (!isObject(body)) return 0;
+  const spots = read?.(bytes, body)?.spots;
+  if (spots === undefined) return 'has no reader';
+  const texts = spots.map(({ text }) => text);
+  const literals = spots.map(({ start, end }) => JSON.parse(bytes.subarray(start, end).toString()));
+  if (JSON.stringify(literals) !== JSON.stringify(texts)) return 'reads other texts';
+  const list = isRequest ? 'messages' : row.dialect === 'openai-chat' ? 'choices' : 'content';
+  if (findPlainTexts(body[list]).some((text) => !texts.includes(text))) return 'misses a text';
+  if (editTexts(bytes, spots) !== bytes) return 'is changed by its own texts';
+  const edited = Buffer.from(
+    editTexts(
+      bytes,
+      spots.map((spot, index) => ({ ...spot, text: `${index}` })),
+    ),
+  );
+  const again = read?.(edited, parse(edited.toString()))?.spots ?? [];
+  if (again.length !== spots.length || again.some(({ text }, index) => text !== `${index}`))
+    return 'breaks by a change';
+  return spots.length;
+}
+
+t.test(
+  'recorded bodies: each text is found, is what its bytes parse to, and can be replaced alone',
+  { skip },
+  async (t) => {
+    let texts = 0;
+    for (const row of readRows()) {
+      const dialect = open(row);
+      const request = Buffer.from(row.request_body, row.request_body_encoding);
+      for (const isRequest of [true, false]) {
+        const found = judgeTexts({ row, dialect, bytes: isRequest ? request : answerOf(row).bytes, isRequest });
+        if (typeof found === 'string') t.fail(`${row.id} ${isRequest ? 'request' : 'answer'} ${found}`);
+        else texts += found;
+      }
+    }
+    t.ok(texts > 4000, `${texts} texts`);
+  },
+);
+
+/** What a reader keeps of a recorded stream that comes in pieces of `size` bytes. */
+function keepText(row: Row, size: number) {
+  const { bytes, type } = answerOf(row);
+  const reader = open(row).openStream(type, { keepText: true });
+  const entries = [];
+  for (let at = 0; at < bytes.length; at += size) {
+    reader.push(bytes.subarray(at, at + size));
+    entries.push(...reader.takeText());
+  }
+  reader.end();
+  entries.push(...reader.takeText());
+  return { entries, tools: reader.toolsCalled(), incomplete: reader.textIncomplete() };
+}
+
+t.test('recorded streams: the text kept is that of the labels, and the same in every chunking', { skip }, async (t) => {
+  let labelled = 0;
+  let chunkings = 0;
+  for (const row of readRows()) {
+    if (row.expected.stream === null) continue;
+    const bytes = answerOf(row).bytes;
+    const whole = keepText(row, Math.max(1, bytes.length));
+    const label = row.expected.output_text ?? '';
+    // The labels join text blocks that others stand between.
+    const blocks = bytes.toString().match(/"content_block": ?\{"type": ?"text"/g) ?? [];
+    const isOneText = row.dialect === 'openai-chat' || blocks.length === 1;
+    if (isOneText && !whole.incomplete && label !== '') {
+      labelled++;
+      const text = whole.entries.map((entry) => entry.text).join('');
+      if (!text.includes(label)) t.fail(`${row.id} lacks ${label.slice(0, 40)}`);
+    }
+    if (whole.incomplete && !/"n": ?2/.test(row.request_body)) t.fail(`${row.id} is not complete`);
+    for (const size of [...(bytes.length < 12_000 ? [1] : []), 7, 37, 4096]) {
+      chunkings++;
+      if (JSON.stringify(keepText(row, size)) !== JSON.stringify(whole)) t.fail(`${row.id} at ${size}`);
+    }
+  }
+  t.ok(labelled > 150 && chunkings > 900, `${labelled} labels, ${chunkings} chunkings`);
+});
+
+t.test('the same answer has the same tools, streamed and whole, and a chat the same texts', { skip }, async (t) => {
+  let compared = 0;
+  for (const row of readRows()) {
+    const dialect = open(row);
+    const { bytes } = answerOf(row);
+    const answer = parse(bytes.toString());
+    if (row.status >= 300 || row.expected.stream !== null || !isObject(answer)) continue;
+    const told = dialect.readAnswerTexts?.(bytes, answer) ?? null;
+    const reader = dialect.openStream('text/event-stream', { keepText: true });
+    reader.push(Buffer.from(asStream(dialect, answer)));
+    const text = reader
+      .takeText()
+      .map((entry) => entry.text)
+      .join('');
+    if (JSON.stringify(reader.toolsCalled()) !== JSON.stringify(told?.tools)) t.fail(`${row.id} calls other tools`);
+    if (reader.textIncomplete()) t.fail(`${row.id} is not complete`);
+    if (dialect.id === 'openai-chat') {
+      if (findPlainTexts(answer.choices).some((own) => !text.includes(own))) t.fail(`${row.id} misses a text`);
+    }
+    compared++;
+  }
+  t.ok(compared > 900, `${compared} answers`);
 });

@@ -69,6 +69,9 @@ export class TextCounter {
     if (json.slice(0, start) !== frame.before) return false;
     const end = findStringEnd(json, start);
     if (end < 0 || (this.#wholeFrame && !endsLike(json, end, frame))) return false;
+    this.#slot = frame.slot;
+    this.#start = start;
+    this.#end = end;
     this.#add(frame.slot, countUnits(json, start, end));
     this.boundTokens += boundText(frame.slot, countBytes(json.slice(start, end)));
     return true;
@@ -103,13 +106,19 @@ export class TextCounter {
     }
   }
 
+  /** Where the text of the event last counted stands: of the only one, or the last of several. */
+  get lastText(): { slot: number; start: number; end: number } {
+    return { slot: this.#slot, start: this.#start, end: this.#end };
+  }
+
   /** Remembers the frame of the event just scanned, if it held one text and nothing else that its dialect reads. */
-  rememberFrame(json: string): void {
-    if (this.#counted !== 1) return;
+  rememberFrame(json: string): boolean {
+    if (this.#counted !== 1) return false;
     const last = json.endsWith('"}') ? json.lastIndexOf('"', json.length - 3) + 1 : 0;
     const paddedEnd = last > this.#end + 1;
     const after = json.slice(this.#end, paddedEnd ? last : json.length);
     this.#frame = { before: json.slice(0, this.#start), after, paddedEnd, slot: this.#slot };
+    return true;
   }
 
   #countMember(json: string, member: { name: string; start: number; end: number }): void {

@@ -1,5 +1,16 @@
 import type { ErrorCode } from '../../storage/schema/errors.ts';
 import type { Usage } from '../../storage/schema/run.ts';
+import type { AnswerTexts, BodyChanges, ChangedBody, RequestTexts } from './body-shapes.ts';
+
+export type {
+  AnswerTexts,
+  BodyChange,
+  BodyChanges,
+  ChangedBody,
+  RequestTexts,
+  TextRole,
+  TextSpot,
+} from './body-shapes.ts';
 
 /** Closed list of why a request's facts do not bound its cost. */
 export const unboundedReasons = [
@@ -27,6 +38,8 @@ export interface RequestFacts {
    * for the prompt that providers write by themselves where tools or a schema are asked for. See `boundInput`.
    */
   inputBoundTokens: number;
+  /** Audio, images and video in the request, and what it names by an address, as far as it is known; null where the format is not. */
+  mediaParts: number | null;
   /** Whether the input holds audio or images, or may: where its facts do not bound it. */
   inputMedia: boolean;
   /** Whether the request may write to a prompt cache that is kept for an hour, which costs more: it names a `ttl`. */
@@ -100,7 +113,42 @@ export interface StreamReader {
    * holds no events at all.
    */
   lastBoundary(): number;
+  /**
+   * The text decoded since the last call, one entry an event that brought any; after `end` also that of an event without
+   * its blank line. Always none where the stream was not opened with `keepText`.
+   *
+   * It is one text in the order of the stream: answer, refusal, reasoning and arguments of tools as they come, a line feed
+   * wherever one of them, or another choice, gives way to another; what an event repeats under a second name counts once.
+   */
+  takeText(): readonly StreamText[];
+  /** Names of the tools whose calls have begun, one for each call, in order. With `keepText` alone. */
+  toolsCalled(): readonly string[];
+  /**
+   * Whether some text is not in `takeText`, or not in an order in which it can be read: an event of more than 1 MiB or one
+   * that is no JSON (of both the first 64 Ki characters are), choices that take turns (`n` above 1), which tears each
+   * one's words apart, or more than 1,024 calls of tools. True as well where no text is kept.
+   */
+  textIncomplete(): boolean;
   end(): AnswerFacts;
+}
+
+/** Text that one event of a stream brought. */
+export interface StreamText {
+  /**
+   * Offset in the whole stream at which the event's first line begins: all bytes before it belong to events (and comments)
+   * that are complete. It is the same in every chunking; a stream is cut here so that nothing of the event gets out.
+   */
+  from: number;
+  text: string;
+  /** How many of `StreamReader.toolsCalled` had begun with this event. */
+  calls: number;
+  /** `StreamReader.textIncomplete` as of this event. */
+  incomplete: boolean;
+}
+
+export interface StreamOptions {
+  /** Keep the decoded text for `takeText`, at about the cost of reading the stream a second time. */
+  keepText?: boolean;
 }
 
 /**
@@ -136,7 +184,7 @@ export interface Dialect {
   readRequest(input: { route: RouteShape; body: unknown; bytes: Uint8Array }): RequestFacts;
   /** Facts of a whole (not streamed) answer, decoded. Malformed input gives facts with nulls, never an error. */
   readAnswer(body: Uint8Array, contentType: string | null): AnswerFacts;
-  openStream(contentType: string | null): StreamReader;
+  openStream(contentType: string | null, options?: StreamOptions): StreamReader;
   /** Textual insertion that asks a stream for usage, or null where it is not possible or already asked. */
   askUsage: ((bytes: Uint8Array, body: unknown) => { bytes: Uint8Array } | null) | null;
   /** Filter for the answer of a request that `askUsage` changed. Null where `askUsage` is. */
@@ -146,6 +194,18 @@ export interface Dialect {
    * is already at most that, or there is no place for one. Null where the format has none.
    */
   capOutput: ((bytes: Uint8Array, body: unknown, tokens: number) => { bytes: Uint8Array } | null) | null;
+  /**
+   * All texts of a request. `body` is what `bytes` parse to; null result: it is no object, so that its texts are unknown.
+   * Null where the format has no reader.
+   */
+  readRequestTexts: ((bytes: Uint8Array, body: unknown) => RequestTexts | null) | null;
+  /** All texts of a whole answer, decoded; as `readRequestTexts`. */
+  readAnswerTexts: ((bytes: Uint8Array, body: unknown) => AnswerTexts | null) | null;
+  /**
+   * Changes a request's body in its text alone: every byte that has no part in a change stays. Never throws. What a change
+   * does to the cost and to all other facts is for the caller to read again. Null where the format has no changes.
+   */
+  change: ((input: { bytes: Uint8Array; body: unknown; route: RouteShape; plan: BodyChanges }) => ChangedBody) | null;
   /** Header that carries the credential in this format, lower-case; `authorization` means a bearer token. */
   credentialHeader: string;
   /** The native error body for a refusal: `x-hoc-*` headers are added by the caller. */

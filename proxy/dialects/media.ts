@@ -5,6 +5,8 @@ export interface MediaFindings {
   /** Characters of base64 images, audio and video: the part of the body that a text tokenizer never sees. */
   mediaCharacters: number;
   mediaParts: number;
+  /** Media and documents that the provider is to fetch. */
+  remoteParts: number;
   unbounded: UnboundedReason | null;
 }
 
@@ -51,11 +53,12 @@ export function noteBase64(findings: MediaFindings, type: string, data: unknown)
 /** Takes note of why the cost is not bounded; the first reason stays. */
 export function noteUnbounded(findings: MediaFindings, reason: UnboundedReason): void {
   findings.unbounded ??= reason;
+  if (reason === 'remote_media') findings.remoteParts++;
 }
 
 /** A walk that has found nothing yet. */
 export function openFindings(): MediaFindings {
-  return { mediaCharacters: 0, mediaParts: 0, unbounded: null };
+  return { mediaCharacters: 0, mediaParts: 0, remoteParts: 0, unbounded: null };
 }
 
 /**
@@ -71,6 +74,7 @@ export function boundInput(body: Uint8Array, findings: MediaFindings, asked: Ask
   return {
     inputBoundTokens: textBytes === 0 ? 0 : textBytes + media + hidden,
     estimatedInputTokens: Math.ceil(textBytes / 4),
+    mediaParts: findings.mediaParts + findings.remoteParts,
     inputMedia: findings.mediaParts > 0 || findings.unbounded !== null,
     longCache: Buffer.from(body.buffer, body.byteOffset, body.length).includes('"ttl"'),
     unbounded: findings.unbounded,

@@ -8,15 +8,21 @@ const longEventBytes = 16 * 1024;
 
 /** Longest line that can name a terminal event. */
 const maxTerminalLine = 512;
+
+/** What is kept of a longer event where heads are: 64 Ki characters, each at its longest (`\\ud83d`), and their frame. */
+const headBytes = 512 * 1024;
+
+/** More than stands in a line before its data: a byte order mark, `data`, a colon and a space. */
+const longestPrefix = 16;
 const byteOrderMark = '\u00ef\u00bb\u00bf';
 const never = Number.MAX_SAFE_INTEGER;
 
 /** What a dialect does with the events of a stream. All texts hold one character per byte (latin1). */
 export interface SseHandler {
-  /** One complete event; `name` is '' where the stream names none. */
-  event(name: string, data: string): void;
-  /** An event larger than `maxEventBytes` went by; `bytes` of data. */
-  passedOver(bytes: number): void;
+  /** One complete event; `name` is '' where the stream names none, `from` the offset in the stream of its first line. */
+  event(name: string, data: string, from: number): void;
+  /** An event larger than `maxEventBytes` went by; `bytes` of data. `head` is how it began, where heads are kept. */
+  passedOver(bytes: number, head: string, from: number): void;
   /** Whether this line, without its end, names the terminal event. Must hold already when only its end is missing. */
   endsStream(line: string): boolean;
 }
@@ -40,9 +46,17 @@ export class SseScanner {
   /** Offset in the current chunk of the first line of the open event, or -1 between events. */
   #eventStart = -1;
   #boundary = 0;
+  /** Offsets in the stream: of the current chunk, of the unfinished line, and of the open event's first line (-1: none). */
+  #chunkFrom = 0;
+  #lineFrom = 0;
+  #eventFrom = -1;
+  #chunkBytes = 0;
+  readonly #keepsHeads: boolean;
+  #head = '';
 
-  constructor(handler: SseHandler) {
+  constructor(handler: SseHandler, options: { keepHeads: boolean } = { keepHeads: false }) {
     this.#handler = handler;
+    this.#keepsHeads = options.keepHeads;
   }
 
   /** Whether the terminal event was seen. */
@@ -65,6 +79,8 @@ export class SseScanner {
   push(chunk: Uint8Array): number {
     this.#boundary = this.#isBetween() ? 0 : -1;
     if (this.#ended) return 0;
+    this.#chunkFrom += this.#chunkBytes;
+    this.#chunkBytes = chunk.length;
     const text = viewBytes(chunk).toString('latin1');
     if (this.#eventStart > 0) this.#eventStart = 0;
     let at = 0;
@@ -111,7 +127,7 @@ export class SseScanner {
       line = this.#carry + piece;
       start = 0;
       this.#carry = '';
-    }
+    } else this.#lineFrom = this.#chunkFrom + at;
     if (this.#firstLine) {
       this.#firstLine = false;
       if (line.startsWith(byteOrderMark)) line = line.slice(byteOrderMark.length);
@@ -134,6 +150,7 @@ export class SseScanner {
     const first = line.charCodeAt(0);
     if (first === 0x3a) return;
     if (this.#eventStart < 0) this.#eventStart = start;
+    if (this.#eventFrom < 0) this.#eventFrom = this.#lineFrom;
     if (first === 0x64 && line.startsWith('data')) this.#addData(line);
     else if (first === 0x65 && line.startsWith('event')) this.#name = fieldValue(line, 5) ?? this.#name;
   }
@@ -142,12 +159,20 @@ export class SseScanner {
     const value = fieldValue(line, 4);
     if (value === null) return;
     this.#dataBytes += value.length;
-    if (this.#dataBytes > maxEventBytes) {
-      this.#eventOverflow = true;
-      this.#data = null;
-    } else if (!this.#eventOverflow) {
+    if (this.#dataBytes > maxEventBytes) this.#dropData(value);
+    else if (!this.#eventOverflow) {
       this.#data = this.#data === null ? value : `${this.#data}\n${value}`;
     }
+  }
+
+  /** Gives up the data of an event that is too long with `value`. */
+  #dropData(value: string): void {
+    if (this.#keepsHeads && !this.#eventOverflow) {
+      const head = this.#data === null ? value : `${this.#data}\n${value}`;
+      this.#head = head.slice(0, headBytes);
+    }
+    this.#eventOverflow = true;
+    this.#data = null;
   }
 
   #keepRest(rest: string, at: number): number {
@@ -157,8 +182,9 @@ export class SseScanner {
       return -1;
     }
     const start = this.#carry === '' ? at : 0;
+    if (this.#carry === '') this.#lineFrom = this.#chunkFrom + at;
     this.#carry += rest;
-    if (this.#carry.length > maxEventBytes) this.#dropLine();
+    if (this.#carry.length > maxEventBytes + longestPrefix) this.#dropLine();
     else if (this.#carry.length <= maxTerminalLine && this.#handler.endsStream(this.#carry)) {
       return this.#endStream(start);
     } else if (this.#eventStart < 0 && this.#beginsField()) this.#eventStart = start;
@@ -174,10 +200,12 @@ export class SseScanner {
 
   #dropLine(): void {
     this.#dataBytes += this.#carry.length;
+    if (this.#eventFrom < 0) this.#eventFrom = this.#lineFrom;
+    const isMarked = this.#firstLine && this.#carry.startsWith(byteOrderMark);
+    const line = isMarked ? this.#carry.slice(byteOrderMark.length) : this.#carry;
+    this.#dropData(line.startsWith('data') ? (fieldValue(line, 4) ?? '') : '');
     this.#carry = '';
-    this.#data = null;
     this.#lineOverflow = true;
-    this.#eventOverflow = true;
   }
 
   #endStream(lineStart: number): number {
@@ -191,13 +219,15 @@ export class SseScanner {
   }
 
   #dispatch(): void {
-    if (this.#eventOverflow) this.#handler.passedOver(this.#dataBytes);
-    else if (this.#data !== null) this.#handler.event(this.#name, this.#data);
+    if (this.#eventOverflow) this.#handler.passedOver(this.#dataBytes, this.#head, this.#eventFrom);
+    else if (this.#data !== null) this.#handler.event(this.#name, this.#data, this.#eventFrom);
     this.#name = '';
+    this.#head = '';
     this.#data = null;
     this.#dataBytes = 0;
     this.#eventOverflow = false;
     this.#eventStart = -1;
+    this.#eventFrom = -1;
   }
 }
 

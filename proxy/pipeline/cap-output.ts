@@ -1,3 +1,4 @@
+import { rereadRequest } from './change-request.ts';
 import type { Identified, Read, Run } from './run.ts';
 
 /**
@@ -13,8 +14,5 @@ export function capOutput(run: Run, identified: Identified, request: Read): Read
   const changed = dialect.capOutput(request.plain, request.parsed, cap);
   if (changed === null) return request;
   run.marks.add('output_capped');
-  const bytes = Buffer.from(changed.bytes.buffer, changed.bytes.byteOffset, changed.bytes.byteLength);
-  const body: unknown = JSON.parse(bytes.toString('utf8'));
-  const facts = dialect.readRequest({ route: identified.route, body, bytes });
-  return { ...request, facts, parsed: body, outgoing: bytes, outgoingIsPlain: true };
+  return rereadRequest(identified, request, changed.bytes);
 }

@@ -11,6 +11,8 @@ export interface Captured {
 
 export interface Capture {
   push(chunk: Uint8Array): void;
+  /** Bytes of the body so far, kept or not. */
+  readonly wholeBytes: number;
   /** The bytes kept so far, whole unless `truncated`. */
   readonly truncated: boolean;
   bytes(): Buffer;
@@ -38,6 +40,9 @@ export function openCapture(salt: string, maxBytes: number): Capture {
     return Buffer.concat(chunks, storedBytes);
   };
   return {
+    get wholeBytes() {
+      return wholeBytes;
+    },
     get truncated() {
       return wholeBytes > storedBytes;
     },

@@ -33,6 +33,8 @@ function createWorld() {
     hasRoom: () => true,
     snapshotIsStale: () => false,
     reservations: { reserve: async () => ({ kind: 'down', reason: 'test' }), settle: async () => undefined },
+    sessions: { note: async () => null },
+    inspector: { inspect: () => Promise.reject(new Error('nothing is looked at')) },
     spool: {
       proxyId: 'p',
       epoch: 1,
@@ -68,7 +70,7 @@ function createWorld() {
     localShare: createLocalShare(),
     lateEnds: { add: () => undefined },
     settler: { add: () => undefined, flush: () => undefined },
-    limits: { maxBodyBytes: 1, maxCaptureBytes: 1, reservationMs: 1 },
+    limits: { maxBodyBytes: 1, maxCaptureBytes: 1, maxDecideBytes: 1, reservationMs: 1 },
   };
   const caller: CallerAnswer = {
     destroyed: false,

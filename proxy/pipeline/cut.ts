@@ -41,6 +41,11 @@ export function cutByCap(cause: 'cap' | 'duration', cap: { limitId: string; reas
   return cutByLimit(cause, { ...cap, facts: { limit: cap.limitId, cap: cap.reason } });
 }
 
+/** A policy on the answer ended it; its decision stands on the run already. */
+export function cutByPolicy(refusal: Refusal): Cut {
+  return { cause: 'policy', refusal, verdict: null };
+}
+
 /** The answer cannot be read, so nothing tells what more of it would cost. */
 export function cutUnmeasured(limitId: string): Cut {
   const reason = `Cut by limit ${limitId}: the answer cannot be read, so nothing bounds what it costs.`;

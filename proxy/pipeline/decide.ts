@@ -1,125 +1,86 @@
-import { canonicalJson, decisionDigest, sha256Hex } from '../../policy/evidence/index.ts';
-import { decideRequest, engineVersion, freezeContext } from '../../policy/rules/index.ts';
-import type { Decision, DecisionContext, FactValue } from '../../storage/schema/decision.ts';
-import { actorName } from './identify.ts';
-import { computeQuote } from './price.ts';
-import { closeStage, type DecisionRecord, type Identified, type Read, type Refusal, type Run, refuse } from './run.ts';
+import { detectTools } from '../../policy/detectors/index.ts';
+import { type FailedChange, planChanges } from '../../policy/rules/index.ts';
+import { changeRequest } from './change-request.ts';
+import type { DecisionRecord } from './decision-record.ts';
+import { type InspectedTexts, inspectPhase, namesTexts } from './inspect.ts';
+import { firstOf, type ReadFact, readRequestFacts } from './request-facts.ts';
+import { type RequestTexts, readTexts } from './request-texts.ts';
+import { enterDecision, refuseByDecision, rule } from './rule.ts';
+import { closeStage, type Identified, type Read, type Refusal, type Run } from './run.ts';
 
-/** No detector runs yet; the name enters every digest so that the first one changes them visibly. */
-export const detectorVersion = 'none';
-
-/**
- * Stage 3: request-phase policies over the frozen context.
- *
- * The context holds exactly the facts that this tenant's policies name. Fails closed: a policy that cannot be evaluated
- * is settled by its own `on_error`, and a fault of the engine itself denies.
- */
-export function decide(run: Run, identified: Identified, request: Read): DecisionRecord | Refusal {
-  const { tenant } = identified;
-  const context = freezeContext({
-    phase: 'request',
-    atMs: run.startedAtMs,
-    names: tenant.policies.factsNamed('request'),
-    read: (fact) => readFact({ run, identified, request }, fact),
-  });
-  const decision = decideRequest(
-    tenant.policies,
-    {
-      sub_tenant: identified.key.sub_tenant,
-      key: identified.key.name,
-      key_id: identified.key.id,
-      actor: actorName(run),
-      provider: identified.provider.slug,
-      model: request.facts.model,
-      route: identified.route.path,
-      tags: run.tags,
-    },
-    context,
-  );
-  const record = recordDecision(tenant.snapshotId, decision, context);
-  run.decided = record;
-  run.tags = { ...run.tags, ...decision.tags };
-  closeStage(run, 'decide', `${decision.verdict}:${record.decisionDigest}`);
-  if (decision.verdict === 'deny')
-    return refuse('policy_denied', `Blocked by ${describeOwner(decision)}`, decision.owner);
-  return record;
-}
-
-/** Binds a decision to its context and snapshot by their digests. */
-export function recordDecision(snapshotId: string, decision: Decision, context: DecisionContext): DecisionRecord {
-  const contextJson = canonicalJson(context);
-  const digest = sha256Hex(contextJson);
-  return {
-    decision,
-    context,
-    contextJson,
-    contextDigest: digest,
-    decisionDigest: decisionDigest({
-      v: 1,
-      context_digest: digest,
-      snapshot_id: snapshotId,
-      engine_version: engineVersion,
-      detector_version: detectorVersion,
-      verdict: decision.verdict,
-      owner: decision.owner,
-      reason: decision.reason,
-      matched: decision.matched,
-      modifications: decision.modifications,
-      shadow: decision.shadow,
-    }),
-  };
-}
-
-function describeOwner(decision: Decision): string {
-  const [, id, version] = /^policy:(.+)@(\d+)$/.exec(decision.owner ?? '') ?? [];
-  return id === undefined ? decision.reason : `policy ${id} v${version}: ${decision.reason}`;
-}
-
-/** What the fact readers read from. */
-interface FactSource {
-  run: Run;
-  identified: Identified;
+/** What stage 3 lets go on. */
+export interface Decided {
+  /** As its policies changed it. */
   request: Read;
 }
 
-type FactReader = (source: FactSource) => FactValue | undefined;
-
-const factReaders: ReadonlyMap<string, FactReader> = new Map<string, FactReader>([
-  ['request.model', ({ request }) => request.facts.model ?? (isBodyless(request) ? '' : null)],
-  ['request.provider', ({ identified }) => identified.provider.slug],
-  ['request.dialect', ({ request }) => request.dialect.id],
-  ['request.route', ({ identified }) => identified.route.path],
-  ['request.method', ({ identified }) => identified.route.method],
-  ['request.stream', ({ request }) => request.facts.streamed],
-  ['request.max_output_tokens', ({ request }) => request.facts.maxOutputTokens],
-  ['request.message_count', ({ request }) => request.facts.messageCount ?? (isBodyless(request) ? 0 : null)],
-  ['request.tool_count', ({ request }) => request.facts.tools.length],
-  ['request.tools', ({ request }) => request.facts.tools],
-  ['request.body_bytes', ({ request }) => request.body.length],
-  ['request.estimated_input_tokens', ({ request }) => request.facts.estimatedInputTokens],
-  ['principal.key_id', ({ identified }) => identified.key.id],
-  ['principal.key_name', ({ identified }) => identified.key.name],
-  ['principal.sub_tenant', ({ identified }) => identified.key.sub_tenant],
-  ['principal.actor_type', ({ run }) => run.actor?.type],
-  ['principal.actor_id', ({ run }) => run.actor?.id],
-  ['principal.actor_source', ({ run }) => run.actor?.source],
-  ['price.worst_case_nano_usd', readWorstCase],
-]);
-
-/** A request without a body names no model and holds no message: that is known, and is not a missing fact. */
-function isBodyless(request: Read): boolean {
-  return request.body.length === 0;
+/**
+ * Stage 3: request-phase policies over the frozen context, and the changes that they ask for.
+ *
+ * The context holds exactly the facts that this tenant's policies name, of the request as it came. Fails closed: a policy
+ * that cannot be evaluated, or whose change cannot be made, is settled by its own `on_error`, and a fault of the engine
+ * itself denies.
+ */
+export async function decide(run: Run, identified: Identified, request: Read): Promise<Decided | Refusal> {
+  const texts = needsTexts(run, identified) ? readTexts(request) : null;
+  const { policies } = identified.tenant;
+  const looks = texts !== null && namesTexts(policies, 'request');
+  const inspected = looks ? await inspectPhase(run.gate, policies, texts.brought) : null;
+  run.texts = texts;
+  run.readFact = joinFacts({ run, identified, request }, texts, inspected);
+  const { record, changed } = settle(run, { identified, request, texts, inspected });
+  enterDecision(run, record);
+  closeStage(run, 'decide', `${record.decision.verdict}:${record.decisionDigest}`);
+  if (record.decision.modifications.some(({ applied }) => applied)) run.marks.add('modified');
+  return refuseByDecision(record.decision) ?? { request: changed };
 }
 
-function readWorstCase({ run, identified, request }: FactSource): number | undefined {
-  const worst = computeQuote(run.startedAtMs, identified, request).worstCaseNanoUsd;
-  return worst === null ? undefined : Number(worst);
+/** Whether anything looks at the texts of the request: its own policies, or later ones at its prompt. */
+function needsTexts(run: Run, { tenant: { policies, document } }: Identified): boolean {
+  const asksForPrompt =
+    run.session !== null && policies.factsNamed('admit').some((name) => name.startsWith('session.'));
+  const namesContent = (['request', 'admit', 'response', 'stream'] as const).some((phase) =>
+    policies.factsNamed(phase).some((name) => contentFacts.has(name)),
+  );
+  return namesTexts(policies, 'request') || namesContent || asksForPrompt || document.capture === 'redacted';
 }
 
-function readFact(source: FactSource, fact: string): FactValue | undefined {
-  if (fact.startsWith('tags.')) {
-    const name = fact.slice('tags.'.length);
-    return Object.hasOwn(source.run.tags, name) ? source.run.tags[name] : undefined;
+const contentFacts = new Set(['request.text', 'request.system_text', 'request.user_text']);
+
+function joinFacts(
+  source: { run: Run; identified: Identified; request: Read },
+  texts: RequestTexts | null,
+  inspected: InspectedTexts | null,
+): ReadFact {
+  const plain = readRequestFacts(source);
+  if (texts === null) return plain;
+  const readTool = (name: string) =>
+    name === 'detectors.dangerous_tools'
+      ? detectTools([...source.request.facts.tools, ...texts.toolsCalled], texts.toolArguments).length
+      : undefined;
+  return firstOf(
+    plain,
+    readTool,
+    (name) => inspected?.read(name),
+    (name) => texts.brought.contents.get(name),
+  );
+}
+
+/** Decides, tries what the policies want changed, and decides again on what could not be: each round names more of it. */
+function settle(
+  run: Run,
+  asked: { identified: Identified; request: Read; texts: RequestTexts | null; inspected: InspectedTexts | null },
+): { record: DecisionRecord; changed: Read } {
+  const { identified, request, texts, inspected } = asked;
+  const { policies } = identified.tenant;
+  const read = run.readFact;
+  let failed: readonly FailedChange[] = [];
+  for (;;) {
+    const record = rule(run, { identified, request, phase: 'request', atMs: run.startedAtMs, read, failed });
+    const { changes } = planChanges(policies, record.decision);
+    if (Object.keys(changes).length === 0) return { record, changed: request };
+    const result = changeRequest(identified, request, { changes, texts, found: inspected?.found ?? null });
+    if (result.failed.length === 0) return { record, changed: result.request };
+    failed = [...failed, ...result.failed];
   }
-  return factReaders.get(fact)?.(source) ?? undefined;
 }

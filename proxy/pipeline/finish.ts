@@ -2,7 +2,7 @@ import { canonicalJson } from '../../policy/evidence/index.ts';
 import type { RunProgress } from '../../policy/limits/index.ts';
 import { classifyOutcome } from '../../policy/outcome/index.ts';
 import { HocError } from '../../storage/schema/errors.ts';
-import type { Commitments, FinishRecord, Frame, OpenValues, PayloadHead } from '../../storage/schema/record.ts';
+import type { Commitments, FinishRecord, Frame, OpenValues, PayloadHead, PhaseVerdict } from '../../storage/schema/record.ts';
 import { type Bill, computeBill } from './bill.ts';
 import { type Charged, chargeOutcome, chargeRefused } from './charges.ts';
 import type { Ending } from './ending.ts';
@@ -11,7 +11,7 @@ import { moneyReservedFor, settlementOf } from './raise-record.ts';
 import { reportRun } from './report.ts';
 import { proximityOf } from './reserve.ts';
 import { closeStage, mayBeHeld, type Run } from './run.ts';
-import { sealRun } from './seal.ts';
+import { sealPhases, sealRun } from './seal.ts';
 import { settleRun } from './top-up.ts';
 
 /**
@@ -32,8 +32,10 @@ export function finish(run: Run, ending: Ending): void {
   const open: OpenValues = { ...sealed.open };
   if (ending.captured !== null) open.response_salt = ending.captured.salt;
   if (charged.settle.length > 0) Object.assign(open, settlementOf(run, charged.settle));
+  const phases = sealPhases(gate.ids, run);
+  if (phases !== null) open.decisions = phases.open;
   const commitments = { ...sealed.commitments, response: ending.captured?.commitment ?? null };
-  const sums = { bill, charged, commitments, moneyReserved, open };
+  const sums = { bill, charged, commitments, moneyReserved, open, verdicts: phases?.verdicts ?? null };
   try {
     conclude(run, appendFinish(run, ending, sums), charged);
   } catch (error) {
@@ -86,6 +88,8 @@ interface Sums {
   commitments: Commitments;
   moneyReserved: bigint | null;
   open: OpenValues;
+  /** Null where the run's own decision is the only one. */
+  verdicts: readonly PhaseVerdict[] | null;
 }
 
 /** Appends the record with the answer's payload, or without it where only that does not fit any more. */
@@ -153,6 +157,7 @@ function buildRecord(run: Run, ending: Ending, sums: Sums): FinishRecord {
     request_bytes: read?.body.length ?? 0,
     response_bytes: ending.captured?.wholeBytes ?? 0,
     limits: sums.charged.charges,
+    ...(sums.verdicts === null ? {} : { decisions: sums.verdicts }),
     commitments: sums.commitments,
   };
 }

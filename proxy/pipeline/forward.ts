@@ -1,11 +1,12 @@
 import { HocError, refusalCatalogue } from '../../storage/schema/errors.ts';
 import type { AnswerFacts } from '../dialects/dialect.ts';
 import { type AskedBody, askForUsage } from './ask-usage.ts';
+import { AnswerPolicies, type Conclusion } from './answer-policies.ts';
+import { writeAnswerHead } from './answer-head.ts';
 import type { CallerAnswer } from './call.ts';
 import { type Cut, recordCut } from './cut.ts';
 import type { Ending } from './ending.ts';
 import { finish } from './finish.ts';
-import { forwardableAnswerHeaders } from './headers.ts';
 import { Inflow, Valve } from './inflow.ts';
 import type { Intended } from './intent.ts';
 import { isMeasured, type Meter, openMeter } from './meter.ts';
@@ -44,12 +45,22 @@ class Relay {
   readonly #valve = new Valve(() => this.#exchange);
   readonly #outlet: Outlet;
   readonly #inflow = new Inflow((piece, done) => this.#take(piece, done));
+  readonly #policies: AnswerPolicies;
   #meter: Meter;
   #watch: Watch | null = null;
   #exchange: UpstreamExchange | null = null;
   #head: UpstreamHead | null = null;
   #asked: AskedBody | null = null;
   #observation: Observation | null = null;
+  /** Bytes of the answer that were observed. */
+  #observedBytes = 0;
+  /** Facts of the answer, once it is complete or ended; null where there is none. */
+  #facts: AnswerFacts | null | undefined;
+  /** Whether the head waits until the answer has been decided on. */
+  #headWaits = false;
+  #ended = false;
+  #concluding = false;
+  #concludedUnseen = false;
   #finished = false;
   #delivered = false;
   #ttftMs: number | null = null;
@@ -63,6 +74,7 @@ class Relay {
     this.#resolve = input.resolve;
     this.#outlet = new Outlet(input.caller, this.#valve);
     this.#meter = openMeter(input.run, input.permit);
+    this.#policies = new AnswerPolicies(input.run, input.permit);
   }
 
   start(): void {
@@ -82,7 +94,7 @@ class Relay {
       credentials: this.#gate.credentials,
       identified,
       dialect: request.dialect,
-      plainAnswer: asked.asked || isMeasured(this.#permit),
+      plainAnswer: asked.asked || isMeasured(this.#permit) || this.#policies.holdsWhole || this.#policies.readsStream,
       plainBody: request.outgoingIsPlain,
     });
     const body = asked.body.length === 0 ? null : asked.body;
@@ -102,29 +114,41 @@ class Relay {
     if (this.#finished) return;
     this.#head = head;
     const { dialect } = this.#permit.request;
-    const { maxCaptureBytes: maxBytes } = this.#gate.limits;
-    const observation = openObservation({ dialect, head, salt: this.#gate.ids.salt(), maxBytes });
+    const { maxCaptureBytes, maxDecideBytes } = this.#gate.limits;
+    const { holdsWhole, readsStream } = this.#policies;
+    const maxBytes = holdsWhole ? Math.max(maxCaptureBytes, maxDecideBytes) : maxCaptureBytes;
+    const salt = this.#gate.ids.salt();
+    const observation = openObservation({ dialect, head, salt, maxBytes, keepText: readsStream });
     this.#observation = observation;
     const filter = this.#asked?.openFilter(head) ?? null;
     const cuttable = observation.lastBoundary() !== null && this.#canBeCut();
-    this.#outlet.begin(filter, cuttable);
-    const headers = forwardableAnswerHeaders(head.headers, filter !== null || cuttable || head.status === 204);
-    headers.push('x-hoc-run-id', this.#run.id);
-    try {
-      this.#caller.writeHead(head.status, reasonOf(head.statusText), headers);
-      closeStage(this.#run, 'forward', String(head.status));
-    } catch (cause) {
-      this.#exchange?.abort();
-      this.#head = null;
-      const publicMessage = 'The provider answered with a head that HTTP does not allow.';
-      this.#onError(new HocError({ code: 'upstream_failed', publicMessage, cause }));
-    }
+    const unread = observation.streamed && readsStream && !observation.isTold;
+    this.#headWaits = unread || (holdsWhole && !observation.streamed);
+    this.#outlet.begin({ filter, cuttable, holdsAll: this.#headWaits, isRead: readsStream });
+    closeStage(this.#run, 'forward', String(head.status));
+    if (unread) this.#concludeUnseen();
+    if (!this.#headWaits) this.#writeHead({ resized: filter !== null || cuttable || head.status === 204 });
+  }
+
+  /** False where the provider's head is none that HTTP allows; the run has failed then. */
+  #writeHead(form: { resized?: boolean; rewritten?: number }): boolean {
+    const head = this.#head;
+    if (head === null) return false;
+    this.#headWaits = false;
+    const cause = writeAnswerHead(this.#caller, head, { runId: this.#run.id, ...form });
+    if (cause === null) return true;
+    this.#exchange?.abort();
+    this.#head = null;
+    const publicMessage = 'The provider answered with a head that HTTP does not allow.';
+    this.#onError(new HocError({ code: 'upstream_failed', publicMessage, cause }));
+    return false;
   }
 
   /** Whether this run can be ended in the middle of a stream, and its format has words for that. */
   #canBeCut(): boolean {
     const notice = { code: 'limit_exceeded', status: 429, message: '', runId: this.#run.id } as const;
-    return isMeasured(this.#permit) && this.#permit.request.dialect.renderCut(notice) !== null;
+    const mayBeCut = isMeasured(this.#permit) || this.#policies.readsStream;
+    return mayBeCut && this.#permit.request.dialect.renderCut(notice) !== null;
   }
 
   #onData(chunk: Buffer): void {
@@ -144,15 +168,58 @@ class Relay {
       done();
       return;
     }
+    if (this.#concluding) {
+      this.#passMore(observation, piece);
+      done();
+      return;
+    }
     observation.push(piece, (heldFrom) => {
+      const from = this.#observedBytes;
+      this.#observedBytes += piece.length;
       const boundary = observation.lastBoundary();
+      const cut = this.#finished || !this.#policies.readsStream ? null : this.#policies.look(observation);
+      if (cut !== null) {
+        const allowed = boundary === null ? 0 : Math.max(0, cut.from - from);
+        if (allowed > 0) this.#passStream({ bytes: piece.subarray(0, allowed), heldFrom: allowed, boundary: allowed });
+        this.#onCut(cut.cut);
+        done();
+        return;
+      }
       const pass = () => {
         if (this.#finished) return;
         if (observation.streamed) this.#passStream({ bytes: piece, heldFrom, boundary });
-        else this.#outlet.passWhole(piece);
+        else this.#passWhole(piece);
       };
       this.#admit(observation, { pass, done, isLast: boundary !== null && heldFrom < piece.length });
     });
+  }
+
+  /** What comes behind an end that is being decided on. */
+  #passMore(observation: Observation, piece: Buffer): void {
+    if (observation.streamed) this.#outlet.pass({ bytes: piece, heldFrom: 0, boundary: 0 });
+    else this.#outlet.passWhole(piece);
+  }
+
+  /** An answer that is too large to be held is decided on unseen: every fact of it is missing then. */
+  #passWhole(piece: Buffer): void {
+    this.#outlet.passWhole(piece);
+    const isHeld = this.#headWaits && !this.#concluding;
+    if (isHeld && this.#observedBytes > this.#gate.limits.maxDecideBytes) this.#concludeUnseen();
+  }
+
+  #concludeUnseen(): void {
+    if (this.#concludedUnseen) return;
+    this.#concludedUnseen = true;
+    this.#valve.hold();
+    this.#policies.concludeUnseen(this.#head?.status ?? 0).then(
+      (cut) => {
+        this.#valve.release();
+        if (this.#finished) return;
+        if (cut !== null) this.#onCut(cut);
+        else if (this.#writeHead({})) this.#outlet.holdLess();
+      },
+      (error: unknown) => this.#failFaulty(error),
+    );
   }
 
   /** Lets a piece pass once it is reserved. The last one always is: with it the provider tells what the run came to. */
@@ -192,11 +259,34 @@ class Relay {
     else this.#finishAndRelease(true);
   }
 
+  /** Asks the policies on the answer, finishes the run and lets its last bytes go. */
   #finishAndRelease(ended: boolean): void {
+    this.#ended ||= ended;
+    const observation = this.#observation;
+    if (this.#finished || this.#concluding) return;
+    this.#concluding = true;
+    const facts = this.#endObservation();
+    if (observation === null || facts === null) return this.#release({ cut: null, replaced: null });
+    const conclusion = this.#policies.conclude({ status: this.#head?.status ?? 0, facts, observation });
+    if (!(conclusion instanceof Promise)) return this.#release(conclusion);
+    conclusion.then(
+      (one) => this.#release(one),
+      (error: unknown) => this.#failFaulty(error),
+    );
+  }
+
+  #release({ cut, replaced }: Conclusion): void {
     if (this.#finished) return;
-    const facts = this.#observeEnd();
+    if (cut !== null) return this.#onCut(cut, true);
+    const facts = this.#facts ?? null;
+    if (this.#headWaits) {
+      if (replaced !== null) this.#outlet.replace(replaced);
+      const form = replaced === null ? {} : { rewritten: replaced.length };
+      if (!this.#writeHead(form)) return;
+    }
+    this.#closeObservation();
     const failed = (this.#head?.status ?? 500) >= 400 || facts?.failed === true;
-    if (this.#finish({ status: failed ? 'failed' : 'succeeded', facts })) this.#outlet.release(ended);
+    if (this.#finish({ status: failed ? 'failed' : 'succeeded', facts })) this.#outlet.release(this.#ended);
   }
 
   #onError(error: HocError): void {
@@ -213,8 +303,17 @@ class Relay {
     const facts = head === null ? null : this.#observeEnd();
     if (head === null) closeStage(this.#run, 'forward', 'failed');
     if (!this.#finish({ status: 'failed', facts })) return;
-    if (head === null) answerFailure(this.#run, this.#caller, error);
+    if (head === null || this.#headWaits) answerFailure(this.#run, this.#caller, error);
     else this.#caller.destroy();
+  }
+
+  /** A fault of our own in deciding on an answer: nothing of what was held gets out. */
+  #failFaulty(error: unknown): void {
+    this.#gate.telemetry.failed('decide', error);
+    if (this.#finished) return;
+    const publicMessage = 'The proxy failed to decide on the answer.';
+    this.#exchange?.abort();
+    this.#onError(new HocError({ code: 'internal', publicMessage, cause: error }));
   }
 
   #onCallerGone(): void {
@@ -229,14 +328,15 @@ class Relay {
   }
 
   /** Ends the run where it stands: before the head by a native refusal, behind it in the answer's own words. */
-  #onCut(cut: Cut): void {
-    if (this.#finished || this.#outlet.terminal) return;
+  #onCut(cut: Cut, isLast = false): void {
+    if (this.#finished || (this.#outlet.terminal && !isLast)) return;
     this.#exchange?.abort();
     const { refusal } = cut;
     recordCut(this.#run, cut);
-    if (this.#head === null) {
-      closeStage(this.#run, 'forward', `cut:${refusal.code}`);
-      if (!this.#finish({ status: 'truncated', facts: null, refusal })) return;
+    if (this.#head === null || this.#headWaits) {
+      const facts = this.#head === null ? null : this.#observeEnd(`cut:${refusal.code}`);
+      if (this.#head === null) closeStage(this.#run, 'forward', `cut:${refusal.code}`);
+      if (!this.#finish({ status: 'truncated', facts, refusal })) return;
       answerRefusal(this.#run, { runId: this.#run.id, refusal }, this.#caller);
       return;
     }
@@ -247,12 +347,23 @@ class Relay {
     this.#outlet.cut(this.#permit.request.dialect.renderCut(notice));
   }
 
-  /** What came and will not pass any more was produced all the same: it is read for the bill. */
+  /** Reads the answer to where it stands, for the bill, and closes its stage. */
   #observeEnd(detail?: string): AnswerFacts | null {
-    for (const piece of this.#inflow.takeWaiting()) this.#observation?.push(piece, () => undefined);
-    const facts = this.#observation?.end() ?? null;
-    closeStage(this.#run, 'observe', detail ?? (facts?.usageReported ? 'usage' : 'no_usage'));
+    const facts = this.#endObservation();
+    this.#closeObservation(detail);
     return facts;
+  }
+
+  #closeObservation(detail?: string): void {
+    closeStage(this.#run, 'observe', detail ?? (this.#facts?.usageReported ? 'usage' : 'no_usage'));
+  }
+
+  /** What came and will not pass any more was produced all the same. */
+  #endObservation(): AnswerFacts | null {
+    if (this.#facts !== undefined) return this.#facts;
+    for (const piece of this.#inflow.takeWaiting()) this.#observation?.push(piece, () => undefined);
+    this.#facts = this.#observation?.end() ?? null;
+    return this.#facts;
   }
 
   /** False where the record could not be appended: then the answer is broken off, never released unrecorded. */
@@ -287,11 +398,6 @@ class Relay {
       this.#resolve();
     }
   }
-}
-
-/** A reason phrase that may be sent on: HTTP allows tabs and visible text. */
-function reasonOf(text: string): string {
-  return /^[\t\x20-\x7e]*$/.test(text) ? text : '';
 }
 
 function isBodyless(status: number): boolean {

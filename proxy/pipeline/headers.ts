@@ -114,8 +114,20 @@ function dropNominated(forward: string[], nominated: readonly string[]): string[
   return kept;
 }
 
-/** The provider's answer headers that may pass to the caller. `resized`: its length changes on the way. */
-export function forwardableAnswerHeaders(raw: readonly string[], resized = false): string[] {
+/** What a provider says of the very bytes of its answer. */
+const ofExactBytes = new Set([
+  ...['content-encoding', 'content-md5', 'content-digest', 'repr-digest', 'digest', 'etag'],
+  ...['content-range', 'accept-ranges', 'last-modified'],
+]);
+
+/**
+ * The provider's answer headers that may pass to the caller. `resized`: its length changes on the way. `rewritten`: its
+ * body is another one, decoded.
+ */
+export function forwardableAnswerHeaders(
+  raw: readonly string[],
+  { resized = false, rewritten = false }: { resized?: boolean; rewritten?: boolean } = {},
+): string[] {
   const forward: string[] = [];
   let nominated: Set<string> | null = null;
   for (let index = 0; index + 1 < raw.length; index += 2) {
@@ -127,7 +139,8 @@ export function forwardableAnswerHeaders(raw: readonly string[], resized = false
     const rawName = raw[index] ?? '';
     const name = rawName.toLowerCase();
     if (hopByHop.has(name) || name.startsWith('x-hoc-') || nominated?.has(name)) continue;
-    if (resized && name === 'content-length') continue;
+    if ((resized || rewritten) && name === 'content-length') continue;
+    if (rewritten && ofExactBytes.has(name)) continue;
     forward.push(rawName, raw[index + 1] ?? '');
   }
   return forward;

@@ -25,9 +25,9 @@ export interface Entry {
  * | --- | --- |
  * | 1 `identify` | who calls, and to which provider |
  * | 2 `read` | the body and its neutral facts |
- * | 3 `decide` | the request-phase verdict and its digest; then the tenant's output cap goes into the request |
+ * | 3 `decide` | the request-phase verdict, and the request as its policies changed it; then the tenant's output cap goes into it |
  * | 4 `price` | what it may cost at most |
- * | 5 `reserve` | every limit reserved at once |
+ * | 5 `reserve` | every limit reserved at once, and the admit-phase verdict on what that says |
  * | 6 `intent` | the run is on record |
  * | 7 `forward`, 8 `observe`, 9 `finish` | the answer, untouched, its last bytes behind the record |
  *
@@ -52,17 +52,17 @@ async function govern(collapse: RefusalCollapse, run: Run, caller: CallerAnswer)
   if (isRefusal(asked)) return collapse.end(run, asked, caller);
   run.read = asked;
 
-  const decided = decide(run, identified, asked);
+  const decided = await decide(run, identified, asked);
   if (isRefusal(decided)) return collapse.end(run, decided, caller);
 
-  const request = capOutput(run, identified, asked);
+  const request = capOutput(run, identified, decided.request);
   run.read = request;
   const quote = price(run, identified, request);
 
-  const reserved = await reserve(run, { identified, request, quote, decided });
+  const reserved = await reserve(run, { identified, asked, request, quote });
   if (isRefusal(reserved)) return collapse.end(run, reserved, caller);
 
-  const intended = intent(run, { identified, request, decided, reserved });
+  const intended = intent(run, { identified, asked, request, reserved });
   if (isRefusal(intended)) return collapse.end(run, intended, caller);
 
   return forward(run, intended, caller);

@@ -5,7 +5,6 @@ import { type Charged, chargeRefused, chargeWorstCase } from './charges.ts';
 import { computeMostCost, moneyReservedFor, settlementOf } from './raise-record.ts';
 import {
   closeStage,
-  type DecisionRecord,
   type Identified,
   isRefusal,
   type Read,
@@ -19,6 +18,8 @@ import { noCommitments, sealRun } from './seal.ts';
 /** Proof that the run stands in the spool; `forward` takes nothing else. */
 export interface Intended {
   identified: Identified;
+  /** As it came. */
+  asked: Read;
   request: Read;
   reserved: Reserved;
 }
@@ -28,13 +29,13 @@ export interface Intended {
  *
  * Fails closed: where the spool is full or the disk fails, the run is refused (503) and its reservation given back.
  */
-export function intent(run: Run, permit: Intended & { decided: DecisionRecord }): Intended | Refusal {
+export function intent(run: Run, permit: Intended): Intended | Refusal {
   const result = appendIntent(run, permit);
   closeStage(run, 'intent', isRefusal(result) ? `refused:${result.code}` : 'ok');
   return result;
 }
 
-function appendIntent(run: Run, permit: Intended & { decided: DecisionRecord }): Intended | Refusal {
+function appendIntent(run: Run, permit: Intended): Intended | Refusal {
   const { gate } = run;
   const { tenant, document } = permit.identified.tenant;
   const room = gate.spool.room(tenant);
@@ -64,11 +65,12 @@ function appendIntent(run: Run, permit: Intended & { decided: DecisionRecord }):
 
 function buildRecord(
   run: Run,
-  permit: Intended & { decided: DecisionRecord },
+  permit: Intended,
   { seq, charged }: { seq: number; charged: Charged },
 ): IntentRecord {
   const { spool, clock } = run.gate;
-  const { identified, request, decided, reserved } = permit;
+  const { identified, request, reserved } = permit;
+  const { decided } = run;
   return {
     v: 1,
     kind: 'intent',
@@ -87,9 +89,9 @@ function buildRecord(
     route: identified.route.path,
     streamed: request.facts.streamed,
     snapshot_id: identified.tenant.snapshotId,
-    decision_digest: decided.decisionDigest,
-    verdict: decided.decision.verdict,
-    decided_by: decided.decision.owner,
+    decision_digest: decided?.decisionDigest ?? null,
+    verdict: decided?.decision.verdict ?? 'allow',
+    decided_by: decided?.decision.owner ?? null,
     reserved_nano_usd: moneyReservedFor(reserved)?.toString() ?? null,
     worst_case_nano_usd: computeMostCost(run, reserved)?.toString() ?? null,
     estimated_input_tokens: request.facts.estimatedInputTokens,

@@ -13,6 +13,9 @@ import { type Capture, openCapture } from './capture.ts';
 import { findHeader } from './headers.ts';
 import type { UpstreamHead } from './ports.ts';
 
+/** How much larger than what is kept of it an answer may be once it is decoded. */
+const maxInflation = 4;
+
 /** What may leave now and what must wait for `finish`: the offset from which a chunk is held; its length for none. */
 export type HeldFrom = number;
 
@@ -20,6 +23,8 @@ export type HeldFrom = number;
 export interface Observation {
   readonly capture: Capture;
   readonly streamed: boolean;
+  /** Whether the text of a stream can be told while it comes, event by event. */
+  readonly isTold: boolean;
   /** Output tokens that what came so far cannot exceed; Infinity where it cannot be read. */
   outputBoundTokens(): number;
   /** The provider's own count of the input, once it has told it. */
@@ -28,9 +33,15 @@ export interface Observation {
   lastBoundary(): number | null;
   /** Calls back, at once where the answer is not compressed, with the offset from which this chunk must be held. */
   push(chunk: Buffer, done: (heldFrom: HeldFrom) => void): void;
+  /** What the reader of a stream tells of its text, where it was opened to keep it. */
+  readonly text: Pick<StreamReader, 'takeText' | 'toolsCalled' | 'textIncomplete'>;
+  /** The decoded body of a whole answer that is complete; null where it is streamed, too large or cannot be decoded. */
+  wholeBody(): Uint8Array | null;
   /** Facts of what was seen so far; called once. */
   end(): AnswerFacts;
 }
+
+const untold: Observation['text'] = { takeText: () => [], toolsCalled: () => [], textIncomplete: () => true };
 
 /**
  * Opens the observation of an answer: as a stream where it is one, else as a whole of at most `maxBytes`.
@@ -42,18 +53,21 @@ export function openObservation(input: {
   head: UpstreamHead;
   salt: string;
   maxBytes: number;
+  /** Keep the text of a stream for the policies on it. */
+  keepText?: boolean;
 }): Observation {
+  const { keepText = false } = input;
   const contentType = findHeader(input.head.headers, 'content-type');
   const encoding = findHeader(input.head.headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity';
   const capture = openCapture(input.salt, input.maxBytes);
   const streaming = contentType !== null && /event-stream|ndjson/i.test(contentType);
   if (!streaming) return observeWhole({ ...input, contentType, encoding, capture });
-  const reader = input.dialect.openStream(contentType);
-  if (encoding === 'identity' || encoding === '') {
-    return observeStream(reader, capture, /event-stream/i.test(contentType));
-  }
+  const reader = input.dialect.openStream(contentType, { keepText });
+  const isEvents = /event-stream/i.test(contentType);
+  if (encoding === 'identity' || encoding === '') return observeStream(reader, capture, isEvents);
   const decoder = openDecoder(encoding);
-  return decoder === null ? observeBlind(reader, capture) : observeEncodedStream(reader, capture, decoder);
+  if (decoder === null) return observeBlind(reader, capture);
+  return observeEncodedStream(reader, capture, { decoder, isEvents });
 }
 
 /** A whole answer is complete for its reader with its last byte, so the newest chunk always waits. */
@@ -69,9 +83,17 @@ function observeWhole(input: {
   let bytes = 0;
   // No tokenizer makes more tokens than bytes of what a body holds.
   const outputBoundTokens = () => (isPlain ? bytes : Number.POSITIVE_INFINITY);
+  let decoded: Uint8Array | null | undefined;
+  const readBody = () => {
+    decoded ??= capture.truncated ? null : decodeWhole(capture.bytes(), input.encoding, input.maxBytes * maxInflation);
+    return decoded;
+  };
   return {
     capture,
     streamed: false,
+    isTold: false,
+    text: untold,
+    wholeBody: readBody,
     outputBoundTokens,
     inputTokens: () => null,
     lastBoundary: () => null,
@@ -81,8 +103,8 @@ function observeWhole(input: {
       done(0);
     },
     end() {
-      const decoded = capture.truncated ? null : decodeWhole(capture.bytes(), input.encoding, input.maxBytes * 4);
-      if (decoded !== null) return input.dialect.readAnswer(decoded, input.contentType);
+      const body = readBody();
+      if (body !== null) return input.dialect.readAnswer(body, input.contentType);
       return { ...silentAnswer, outputBoundTokens: outputBoundTokens() };
     },
   };
@@ -92,6 +114,9 @@ function observeStream(reader: StreamReader, capture: Capture, isEvents: boolean
   return {
     capture,
     streamed: true,
+    isTold: isEvents && !reader.textIncomplete(),
+    text: reader,
+    wholeBody: () => null,
     outputBoundTokens: () => reader.outputBoundTokens(),
     inputTokens: () => reader.inputTokens(),
     lastBoundary: () => (isEvents ? reader.lastBoundary() : null),
@@ -108,6 +133,9 @@ function observeBlind(reader: StreamReader, capture: Capture): Observation {
   return {
     capture,
     streamed: true,
+    isTold: false,
+    text: untold,
+    wholeBody: () => null,
     outputBoundTokens: () => Number.POSITIVE_INFINITY,
     inputTokens: () => null,
     lastBoundary: () => null,
@@ -120,7 +148,11 @@ function observeBlind(reader: StreamReader, capture: Capture): Observation {
 }
 
 /** The terminal event's place inside compressed bytes is unknown, so the whole chunk that brings it waits. */
-function observeEncodedStream(reader: StreamReader, capture: Capture, decoder: Transform): Observation {
+function observeEncodedStream(
+  reader: StreamReader,
+  capture: Capture,
+  { decoder, isEvents }: { decoder: Transform; isEvents: boolean },
+): Observation {
   let terminal = false;
   let broken = false;
   decoder.on('data', (decoded: Buffer) => {
@@ -133,6 +165,13 @@ function observeEncodedStream(reader: StreamReader, capture: Capture, decoder: T
   return {
     capture,
     streamed: true,
+    isTold: isEvents && !reader.textIncomplete(),
+    text: {
+      takeText: () => reader.takeText(),
+      toolsCalled: () => reader.toolsCalled(),
+      textIncomplete: () => broken || reader.textIncomplete(),
+    },
+    wholeBody: () => null,
     outputBoundTokens,
     inputTokens: () => reader.inputTokens(),
     lastBoundary: () => null,

@@ -41,7 +41,7 @@ function relay(cuts: readonly number[], cutAfter: number | null): { text: string
   const { caller, text } = openCaller();
   const outlet = new Outlet(caller, new Valve(() => null));
   const observation = openObservation({ dialect, head, salt: '00'.repeat(16), maxBytes: 1_000_000 });
-  outlet.begin(null, true);
+  outlet.begin({ filter: null, cuttable: true, holdsAll: false, isRead: false });
   const edges = [0, ...[...new Set(cuts)].sort((a, b) => a - b), body.length];
   for (const [index, from] of edges.slice(0, -1).entries()) {
     if (index === cutAfter) break;
@@ -75,7 +75,7 @@ t.test('a cut falls between two events, whatever the split and wherever it comes
 t.test('an event too long to be kept back passes as it comes, and a cut inside it breaks off', async (t) => {
   const { caller, text } = openCaller();
   const outlet = new Outlet(caller, new Valve(() => null));
-  outlet.begin(null, true);
+  outlet.begin({ filter: null, cuttable: true, holdsAll: false, isRead: false });
   const long = Buffer.alloc(40_000, 'x');
   outlet.pass({ bytes: long, heldFrom: long.length, boundary: 0 });
   t.equal(text().length, 0);

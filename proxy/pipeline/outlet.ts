@@ -4,6 +4,8 @@ import type { Valve } from './inflow.ts';
 
 /** Longest event that is kept back until it is complete; the meter counts the bytes of longer ones as they come. */
 const maxOpenBytes = 64 * 1024;
+/** The same where policies read the text: longer than what a reader takes an event for that it can read. */
+const maxReadBytes = 2 * 1024 * 1024;
 
 /** One piece of a streamed answer, and what the reader says of it. */
 export interface StreamPiece {
@@ -26,6 +28,8 @@ export class Outlet {
   readonly #valve: Valve;
   #filter: UsageFilter | null = null;
   #cuttable = false;
+  #holdsAll = false;
+  #maxOpenBytes = maxOpenBytes;
   /** What waits for `finish`. */
   #held: Buffer[] = [];
   #terminal = false;
@@ -41,10 +45,29 @@ export class Outlet {
     this.#valve = valve;
   }
 
-  /** The answer's form is known. `cuttable`: it is a stream of events that may have to be cut. */
-  begin(filter: UsageFilter | null, cuttable: boolean): void {
-    this.#filter = filter;
-    this.#cuttable = cuttable;
+  /**
+   * The answer's form is known. `cuttable`: it is a stream of events that may have to be cut; `holdsAll`: nothing of it
+   * may leave before it is decided on; `isRead`: policies read its text as it comes.
+   */
+  begin(form: { filter: UsageFilter | null; cuttable: boolean; holdsAll: boolean; isRead: boolean }): void {
+    this.#filter = form.filter;
+    this.#cuttable = form.cuttable;
+    this.#holdsAll = form.holdsAll;
+    this.#maxOpenBytes = form.isRead ? maxReadBytes : maxOpenBytes;
+  }
+
+  /** Lets go of a whole answer that was held until it was decided on; its last chunk waits all the same. */
+  holdLess(): void {
+    if (!this.#holdsAll) return;
+    this.#holdsAll = false;
+    const last = this.#held.pop();
+    for (const chunk of this.#held) this.#write(chunk);
+    this.#held = last === undefined ? [] : [last];
+  }
+
+  /** Puts another body in the place of a whole answer that is held. */
+  replace(body: Uint8Array): void {
+    this.#held = [Buffer.from(body.buffer, body.byteOffset, body.byteLength)];
   }
 
   /** Whether the answer's last bytes are here and wait for `finish`. */
@@ -60,6 +83,10 @@ export class Outlet {
   /** Lets a piece of a stream through, up to where it must wait. */
   pass({ bytes, heldFrom, boundary }: StreamPiece): void {
     const terminal = heldFrom < bytes.length;
+    if (this.#holdsAll) {
+      this.#held.push(bytes);
+      return;
+    }
     if (this.#filter !== null) {
       // The filter holds events back by itself; what it releases with the terminal event waits as a whole.
       const kept = this.#filtered(bytes);
@@ -85,6 +112,10 @@ export class Outlet {
 
   /** The newest chunk of a whole answer waits: only the last one completes it. */
   passWhole(chunk: Buffer): void {
+    if (this.#holdsAll) {
+      this.#held.push(chunk);
+      return;
+    }
     const previous = this.#held.pop();
     this.#held.push(chunk);
     if (previous !== undefined) this.#write(previous);
@@ -137,7 +168,7 @@ export class Outlet {
     if (rest.length === 0) return;
     this.#open.push(rest);
     this.#openBytes += rest.length;
-    if (this.#openBytes <= maxOpenBytes && !this.#insideEvent) return;
+    if (this.#openBytes <= this.#maxOpenBytes && !this.#insideEvent) return;
     this.#flushOpen();
     this.#insideEvent = true;
   }

@@ -1,3 +1,4 @@
+import type { Inspection, InspectionJob } from '../../policy/detectors/index.ts';
 import type { KeyHasher } from '../../policy/access/index.ts';
 import type { LocalShare } from '../../policy/limits/index.ts';
 import type { HocError } from '../../storage/schema/errors.ts';
@@ -27,6 +28,29 @@ export interface IdPort {
 export interface ReservationPort {
   reserve(request: ReserveRequest): Promise<ReserveReply>;
   settle(requests: readonly SettleRequest[]): Promise<void>;
+}
+
+/** How often a session ran within the last hour, the run itself included. */
+export interface SessionCounts {
+  runs: number;
+  runsLastMinute: number;
+  /** Runs with the very prompt of this one. */
+  samePrompt: number;
+}
+
+export interface SessionPort {
+  /** Notes a run in its session. Null where Redis does not answer in time; never rejects. */
+  note(run: {
+    tenant: string;
+    runId: string;
+    sessionDigest: string;
+    promptDigest: string;
+  }): Promise<SessionCounts | null>;
+}
+
+/** Looks through long texts beside the event loop. Rejects where it cannot. */
+export interface InspectorPort {
+  inspect(job: InspectionJob): Promise<Inspection>;
 }
 
 /** The write side of the spool. `append` is synchronous, takes all frames or none, and throws HocError `spool_full`. */
@@ -102,8 +126,8 @@ export interface RunSummary {
   stageUs: readonly { stage: Stage; us: number }[];
 }
 
-/** Why a run under way was ended: a top-up that did not fit, a cap on it, or counters that did not answer. */
-export type CutCause = 'limit' | 'cap' | 'duration' | 'gone' | 'redis' | 'spool' | 'unmeasured';
+/** Why a run under way was ended: a policy on its answer, a top-up that did not fit, a cap on it, or counters that did not answer. */
+export type CutCause = 'policy' | 'limit' | 'cap' | 'duration' | 'gone' | 'redis' | 'spool' | 'unmeasured';
 
 export interface TelemetryPort {
   runStarted(): void;
@@ -130,6 +154,8 @@ export interface Gate {
   /** Whether the snapshot could not be confirmed for longer than the proxy's tolerance. */
   snapshotIsStale(): boolean;
   reservations: ReservationPort;
+  sessions: SessionPort;
+  inspector: InspectorPort;
   spool: SpoolPort;
   upstream: UpstreamPort;
   credentials: CredentialPort;
@@ -144,5 +170,11 @@ export interface Gate {
     /** Sends at once what waits to be settled. */
     flush(): void;
   };
-  limits: { maxBodyBytes: number; maxCaptureBytes: number; reservationMs: number };
+  limits: {
+    maxBodyBytes: number;
+    maxCaptureBytes: number;
+    /** Largest whole answer that is held back for the policies on it, decoded and as it came. */
+    maxDecideBytes: number;
+    reservationMs: number;
+  };
 }

@@ -3,9 +3,9 @@ import type { Proximity } from '../../storage/schema/run.ts';
 import { computeAmounts, firstOutputTokens } from './amounts.ts';
 import { actorName } from './identify.ts';
 import { refuseByReading, refuseUnplanned } from './limit-refusal.ts';
+import { admit, noteSession } from './admit.ts';
 import {
   closeStage,
-  type DecisionRecord,
   type Identified,
   isRefusal,
   type PriceQuote,
@@ -21,6 +21,8 @@ import { goWithoutCounters } from './without-counters.ts';
 /** What stage 5 reserves for. */
 interface Permit {
   identified: Identified;
+  /** As it came. */
+  asked: Read;
   request: Read;
   quote: PriceQuote;
 }
@@ -29,10 +31,15 @@ interface Permit {
  * Stage 5: every applicable limit reserved in one atomic call, or the first that does not fit named with its reading.
  *
  * Caps of the run itself are judged by its estimate, without a call. Where Redis does not answer, each limit's own mode
- * decides; see `goWithoutCounters`. A run without counters costs no call.
+ * decides; see `goWithoutCounters`. A run without counters costs no call. On the readings that come back the policies of the
+ * admit phase decide; what they refuse gives its reservation back at nothing.
  */
-export async function reserve(run: Run, permit: Permit & { decided: DecisionRecord }): Promise<Reserved | Refusal> {
-  const result = await reserveAll(run, permit);
+export async function reserve(run: Run, permit: Permit): Promise<Reserved | Refusal> {
+  const noted = noteSession(run, permit.identified);
+  const reserved = await reserveAll(run, permit);
+  const session = noted === null || isRefusal(reserved) ? null : await noted;
+  const refusal = isRefusal(reserved) ? reserved : admit(run, { identified: permit.identified, request: permit.asked, reserved, session });
+  const result = refusal ?? reserved;
   closeStage(run, 'reserve', describe(result));
   return result;
 }

@@ -1,5 +1,4 @@
 import type { ReservationPlan } from '../../policy/limits/index.ts';
-import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
 import type { RefusalCode } from '../../storage/schema/errors.ts';
 import type { Commitments, OpenValues } from '../../storage/schema/record.ts';
 import type { Reading, ReservationItem } from '../../storage/schema/reservation.ts';
@@ -7,19 +6,12 @@ import type { Actor, LimitCharge, RunEvent, RunMark, Stage } from '../../storage
 import type { KeyEntry, ModelPrice, ProviderEntry } from '../../storage/schema/snapshot.ts';
 import type { Dialect, RequestFacts, RouteShape } from '../dialects/dialect.ts';
 import type { InboundCall } from './call.ts';
+import type { DecisionRecord } from './decision-record.ts';
 import type { CallerHeaders } from './headers.ts';
 import type { Gate } from './ports.ts';
+import type { ReadFact } from './request-facts.ts';
+import type { RequestTexts } from './request-texts.ts';
 import type { CompiledTenant } from './snapshot.ts';
-
-/** A decision with the context it was made on and both digests. */
-export interface DecisionRecord {
-  decision: Decision;
-  context: DecisionContext;
-  /** Canonical JSON of the context: what its digest and its commitment are taken over. */
-  contextJson: string;
-  contextDigest: string;
-  decisionDigest: string;
-}
 
 /** Who calls, on what terms, and where to: the permit of every later stage. */
 export interface Identified {
@@ -117,6 +109,13 @@ export interface Run {
   /** Known even where the run is refused before it is identified. */
   suspect: Suspect | null;
   read: Read | null;
+  /** The texts of the request as it came, where anything looks at them. */
+  texts: RequestTexts | null;
+  /** The facts that are known so far. */
+  readFact: ReadFact;
+  /** What the policies of each phase came to, in order. */
+  decisions: readonly DecisionRecord[];
+  /** The run's own decision: of its phases the most restrictive, and of equal ones the first; or a limit's. */
   decided: DecisionRecord | null;
   quote: PriceQuote | null;
   reserved: Reserved | null;
@@ -165,6 +164,9 @@ export function openRun(gate: Gate, call: InboundCall): Run {
     identified: null,
     suspect: null,
     read: null,
+    texts: null,
+    readFact: () => undefined,
+    decisions: [],
     decided: null,
     quote: null,
     reserved: null,

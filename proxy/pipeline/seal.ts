@@ -1,7 +1,8 @@
 import { canonicalJson, commit } from '../../policy/evidence/index.ts';
-import type { Commitments, OpenValues } from '../../storage/schema/record.ts';
+import type { Commitments, OpenDecision, OpenValues, PhaseVerdict } from '../../storage/schema/record.ts';
 import type { IdPort } from './ports.ts';
-import type { DecisionRecord, Run, Sealed } from './run.ts';
+import type { DecisionRecord } from './decision-record.ts';
+import type { Run, Sealed } from './run.ts';
 
 /** The commitments of a run that has no erasable value at all. */
 export const noCommitments: Commitments = {
@@ -31,11 +32,7 @@ export function sealRun(ids: IdPort, run: Run): Sealed {
     open.session = { salt, id: run.session };
     commitments.session = commit(salt, run.session);
   }
-  if (Object.keys(run.tags).length > 0) {
-    const salt = ids.salt();
-    open.tags = { salt, values: run.tags };
-    commitments.tags = commit(salt, canonicalJson(run.tags));
-  }
+  commitTags(ids, run.tags, { commitments, open });
   if (run.decided !== null) commitDecision(ids.salt(), run.decided, { commitments, open });
   if (run.read !== null && run.read.body.length > 0) {
     const salt = ids.salt();
@@ -45,12 +42,40 @@ export function sealRun(ids: IdPort, run: Run): Sealed {
   return { commitments, open };
 }
 
-/** Commits to the decision that ended a run under way, in place of the one that let it pass. */
+/** Commits to what was decided and tagged since the run's intent, in place of what its intent said. */
 export function sealDecision(ids: IdPort, run: Run): void {
   if (run.sealed === null || run.decided === null) return;
   const sealed = { commitments: { ...run.sealed.commitments }, open: { ...run.sealed.open } };
   commitDecision(ids.salt(), run.decided, sealed);
+  if (sealed.open.tags?.values !== run.tags) commitTags(ids, run.tags, sealed);
   run.sealed = sealed;
+}
+
+/** What each phase decided: the verdicts for the record, and the values behind their commitments. Null for a single phase. */
+export function sealPhases(ids: IdPort, run: Run): { verdicts: PhaseVerdict[]; open: OpenDecision[] } | null {
+  const { decisions, decided } = run;
+  if (decisions.length === 0 || (decisions.length === 1 && decisions[0] === decided)) return null;
+  const sealed = decisions.map((record) => ({ record, salt: ids.salt() }));
+  return {
+    verdicts: sealed.map(({ record: { decision, decisionDigest, context, contextJson }, salt }) => ({
+      phase: context.phase,
+      verdict: decision.verdict,
+      decided_by: decision.owner,
+      decision_digest: decisionDigest,
+      context: commit(salt, contextJson),
+    })),
+    open: sealed.map(({ record: { decision, decisionDigest, context, contextDigest }, salt }) => ({
+      ...{ salt, context, context_digest: contextDigest },
+      ...{ decision, decision_digest: decisionDigest },
+    })),
+  };
+}
+
+function commitTags(ids: IdPort, tags: Run['tags'], { commitments, open }: Sealed): void {
+  if (Object.keys(tags).length === 0) return;
+  const salt = ids.salt();
+  open.tags = { salt, values: tags };
+  commitments.tags = commit(salt, canonicalJson(tags));
 }
 
 function commitDecision(salt: string, decided: DecisionRecord, { commitments, open }: Sealed): void {

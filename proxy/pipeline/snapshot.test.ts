@@ -47,7 +47,7 @@ t.test(
       breathe: createBreathe(() => nowMs++),
     });
     working = false;
-    t.equal(snapshot.tenants.get('acme')?.policies.request.length, 300);
+    t.equal(snapshot.tenants.get('acme')?.policies.policiesOf('request').length, 300);
     t.ok(turns >= 300 / 6, `${turns} turns`);
   },
 );

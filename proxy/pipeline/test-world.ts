@@ -2,11 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { uuidv7 } from 'uuidv7';
+import { inspectTexts } from '../../policy/detectors/index.ts';
 import { createLocalShare } from '../../policy/limits/index.ts';
 import { createSaltSource } from '../../storage/process/salts.ts';
 import {
   connectRedis,
   createReservations,
+  createSessions,
   type Redis,
   readCounters,
   writeEpochIfAbsent,
@@ -83,6 +85,8 @@ export async function openWorld(options: { reservationMs?: number; nowMs?: () =>
     hasRoom: () => true,
     snapshotIsStale: () => false,
     reservations,
+    sessions: createSessions(redis, { timeoutMs: 75, onError: () => failed('session') }),
+    inspector: { inspect: async (job) => inspectTexts(job) },
     spool: records.port,
     upstream,
     credentials: { find: () => null },
@@ -95,6 +99,7 @@ export async function openWorld(options: { reservationMs?: number; nowMs?: () =>
     limits: {
       maxBodyBytes: 16_000_000,
       maxCaptureBytes: 1_000_000,
+      maxDecideBytes: 1_000_000,
       reservationMs: options.reservationMs ?? 900_000,
     },
   };

@@ -67,6 +67,7 @@ const blank: RunVersionRow = {
   response_bytes: 0,
   context: null,
   decision: null,
+  decisions: null,
   actor_salt: null,
   session_salt: null,
   tags_salt: null,
@@ -158,7 +159,7 @@ function isRecovered({ status, proxy_id: recorder }: FinishRecord): boolean {
 }
 
 function fillFromOpen(row: RunVersionRow, open: OpenValues): void {
-  const { actor, session, tags, context, decision } = open;
+  const { actor, session, tags, context, decision, decisions } = open;
   if (actor !== undefined) {
     row.actor_type = actor.type;
     row.actor_id = actor.id;
@@ -179,6 +180,7 @@ function fillFromOpen(row: RunVersionRow, open: OpenValues): void {
     row.context_salt = context.salt;
   }
   if (decision !== undefined) row.decision = JSON.stringify(decision);
+  if (decisions !== undefined) row.decisions = JSON.stringify(decisions);
   row.request_salt = open.request_salt ?? null;
   row.response_salt = open.response_salt ?? null;
 }

@@ -159,6 +159,8 @@ const calmExpiry = ['runs', 'records', 'payloads', 'rollup_minutes', 'rollup_day
   (table) => `ALTER TABLE ${table} MODIFY SETTING materialize_ttl_recalculate_only = 1, merge_with_ttl_timeout = 86400`,
 );
 
+const phaseDecisions = 'ALTER TABLE runs ADD COLUMN IF NOT EXISTS decisions Nullable(String) CODEC(ZSTD(1))';
+
 /** Every step, in order. */
 export const migrations: readonly Migration[] = [
   { id: '0001_records', statements: [records] },
@@ -168,4 +170,5 @@ export const migrations: readonly Migration[] = [
   { id: '0005_rollups', statements: rollupTables },
   { id: '0006_expiry', statements: calmExpiry },
   { id: '0007_limit_places', statements: [limitPlaces] },
+  { id: '0008_phase_decisions', statements: [phaseDecisions] },
 ];

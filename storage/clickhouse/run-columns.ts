@@ -159,6 +159,7 @@ const detailColumns: readonly RunColumn[] = [
   column('response_bytes', uint64),
   column('context', word),
   column('decision', word),
+  column('decisions', word),
   column('actor_salt', word),
   column('session_salt', word),
   column('tags_salt', word),

@@ -105,6 +105,7 @@ export function testRun(set: Partial<RunVersionRow> = {}): RunVersionRow {
     response_bytes: 2000,
     context: '{"v":1}',
     decision: '{"verdict":"allow"}',
+    decisions: null,
     actor_salt: '00'.repeat(16),
     session_salt: null,
     tags_salt: null,

@@ -8,3 +8,4 @@ export { createManifestChannel, type ManifestChannel } from './manifest-channel.
 export { createReservations, type Reservations, type ReservationsOptions } from './reservations.ts';
 export { type Restoration, restoreCounters } from './restore.ts';
 export { type ServerState, watchServer } from './server-watch.ts';
+export { createSessions, type SessionCounts, type SessionRun, type Sessions } from './sessions.ts';

@@ -20,6 +20,15 @@ export function restoreKey(tenant: string): string {
   return `${tenantPrefix(tenant)}restore`;
 }
 
+/** The keys of a session's runs, and of those with one prompt. */
+export function sessionKeys(
+  tenant: string,
+  { sessionDigest, promptDigest }: { sessionDigest: string; promptDigest: string },
+): [runs: string, samePrompt: string] {
+  const prefix = `${tenantPrefix(tenant)}session:${sessionDigest}`;
+  return [prefix, `${prefix}:${promptDigest}`];
+}
+
 /** A window as the scripts read it: `n`, `u<unit ms>`, `m<months>` or `r<window ms>`. It ends the counter's key. */
 export function windowTag(window: CounterWindow): string {
   if (window.align === 'none') return 'n';

@@ -15,6 +15,11 @@ export function readCountersSource(clock: string = redisClock): string {
   return [clock, ...counterSources(), readAsset('read-counters.lua')].join('\n');
 }
 
+/** The script that counts the runs of a session, on the given clock. */
+export function sessionsSource(clock: string = redisClock): string {
+  return [clock, readAsset('sessions.lua')].join('\n');
+}
+
 /** The scripts that restore counters, on the given clock; the writing one takes its time from the beginning. */
 export function restoreSources(clock: string = redisClock): Record<'begin' | 'remove' | 'write' | 'end', string> {
   const beginning = 'local now = tonumber(ARGV[2])';

@@ -1,8 +1,23 @@
 import type { Verdict } from './run.ts';
-import type { Sha256Hex } from './snapshot.ts';
+import type { PolicyChange, Sha256Hex } from './snapshot.ts';
 
-/** A fact's value inside a context: no floats, no nested objects beyond string lists and string maps. */
-export type FactValue = string | number | boolean | null | readonly string[] | Readonly<Record<string, string>>;
+/** A long text (prompt, answer) as a context holds it. The text itself may be kept beside the context, under its digest. */
+export interface TextFact {
+  /** SHA-256 of the text as UTF-8. */
+  digest: Sha256Hex;
+  /** UTF-16 units. */
+  length: number;
+}
+
+/** A fact's value inside a context: no floats, no nested objects beyond string lists, string maps and digests of texts. */
+export type FactValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly string[]
+  | Readonly<Record<string, string>>
+  | Readonly<TextFact>;
 
 /**
  * Exactly the facts that a decision used. Canonical JSON of this object is what `context_digest` hashes and what replay
@@ -15,6 +30,10 @@ export interface DecisionContext {
   at_ms: number;
   facts: Readonly<Record<string, FactValue>>;
   missing: readonly string[];
+  /** Version of the detectors and scans whose outputs stand in `facts`; absent where there are none. */
+  detectors?: string;
+  /** Changes to the request or answer that were tried and could not be made, and why; absent where there are none. */
+  failed_changes?: readonly { change: PolicyChange['change']; why: string }[];
 }
 
 export interface PolicyMatch {
@@ -26,6 +45,18 @@ export interface PolicyMatch {
   indeterminate: boolean;
 }
 
+/** One change that a policy asked for, and whether it was made. */
+export interface Modification {
+  policy: string;
+  version: number;
+  change: PolicyChange['change'];
+  /** What to: `500`, `gpt-4o-mini`, `email,iban`. Of the policy's author, never text of a caller. */
+  detail: string;
+  applied: boolean;
+  /** Why it was not applied; null where it was. */
+  why: string | null;
+}
+
 /** A verdict with its single owner. */
 export interface Decision {
   verdict: Verdict;
@@ -34,7 +65,7 @@ export interface Decision {
   reason: string;
   matched: readonly PolicyMatch[];
   shadow: readonly PolicyMatch[];
-  modifications: readonly string[];
+  modifications: readonly Modification[];
   tags: Readonly<Record<string, string>>;
 }
 
@@ -49,6 +80,6 @@ export interface DecisionDigestInput {
   owner: string | null;
   reason: string;
   matched: readonly PolicyMatch[];
-  modifications: readonly string[];
+  modifications: readonly Modification[];
   shadow: readonly PolicyMatch[];
 }

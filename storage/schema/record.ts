@@ -41,6 +41,24 @@ export interface Commitments {
   response: Sha256Hex | null;
 }
 
+/** What the policies of one phase came to. The values behind its commitment are in `OpenValues.decisions`. */
+export interface PhaseVerdict {
+  phase: DecisionContext['phase'];
+  verdict: Verdict;
+  decided_by: string | null;
+  decision_digest: Sha256Hex;
+  context: Sha256Hex;
+}
+
+/** The values of a `PhaseVerdict`, with the salt of its commitment. */
+export interface OpenDecision {
+  salt: string;
+  context: DecisionContext;
+  context_digest: Sha256Hex;
+  decision: Decision;
+  decision_digest: Sha256Hex;
+}
+
 /**
  * Written before a byte goes upstream; or (`refusal`) when a refused run begins to stand for others like it, whose number
  * only its finish can tell.
@@ -111,6 +129,8 @@ export interface FinishRecord extends RecordHead {
   response_bytes: number;
   /** Every limit that was reserved, or (status blocked) that refused the run: then `settled` is 0. */
   limits: readonly LimitCharge[];
+  /** Of each phase whose policies were asked, in order; absent where the run's own decision is the only one. */
+  decisions?: readonly PhaseVerdict[];
   commitments: Commitments;
 }
 
@@ -139,6 +159,8 @@ export interface OpenValues {
   context?: { salt: string; value: DecisionContext; digest: Sha256Hex };
   /** Decision details for the explanation; derives from context and snapshot, so it carries no salt of its own. */
   decision?: Decision;
+  /** In the order of `FinishRecord.decisions`. */
+  decisions?: readonly OpenDecision[];
   /** Salts of the payload commitments; the payload bytes are in frames of their own. */
   request_salt?: string;
   response_salt?: string;

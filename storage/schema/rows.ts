@@ -30,6 +30,8 @@ export interface RunVersionRow extends RunRow {
   /** JSON of the frozen context and of the decision; null where there is none. */
   context: string | null;
   decision: string | null;
+  /** JSON list of `OpenDecision`, one a phase; null where the run's own decision is the only one. */
+  decisions: string | null;
   actor_salt: string | null;
   session_salt: string | null;
   tags_salt: string | null;

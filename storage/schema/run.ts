@@ -23,6 +23,8 @@ export const runMarks = [
   'snapshot_stale',
   /** Admitted on this proxy's share of a request rate while Redis was away. */
   'local_share',
+  /** A policy changed the request or the answer. */
+  'modified',
   /** The tenant's output cap was put into the request. */
   'output_capped',
   /** The provider reported usage that cannot be true in full: negative, zero, partial or inconsistent. */

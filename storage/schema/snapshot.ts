@@ -40,11 +40,33 @@ export type PolicyPhase = 'request' | 'admit' | 'response' | 'stream';
 export type PolicyMode = 'enforce' | 'shadow';
 export type PolicyOnError = 'deny' | 'allow';
 
-/** What a policy does where its condition holds. Skeleton actions; `modify` and `hold` join with the policy language. */
+/**
+ * What a policy does where its condition holds. Which phase may do what: request all of them; admit deny, warn and tag;
+ * response also modify, by redaction alone; stream deny (which cuts it), warn and tag.
+ */
 export type PolicyAction =
   | { action: 'deny'; reason: string }
+  | { action: 'hold'; reason: string }
+  | { action: 'modify'; reason: string; changes: readonly PolicyChange[] }
   | { action: 'warn'; reason: string }
   | { action: 'tag'; tags: Readonly<Record<string, string>> };
+
+/** A number that JSON holds and this code does not, written into a body as it stands. */
+export interface DecimalText {
+  decimal: string;
+}
+
+/** One change to a request, or (redact) to an answer. */
+export type PolicyChange =
+  | { change: 'cap_output'; tokens: number }
+  | { change: 'swap_model'; model: string }
+  | { change: 'drop_tools'; tools: readonly string[] | 'all' }
+  /** Every finding of these detectors is replaced by `[redacted:<id>]`. */
+  | { change: 'redact'; detectors: readonly string[] }
+  | { change: 'add_system'; text: string }
+  /** A top-level member of the body that no other change is for. */
+  | { change: 'set'; parameter: string; value: boolean | number | string | DecimalText }
+  | { change: 'remove'; parameter: string };
 
 /** Narrows a policy or limit to some runs; every named field must match. Absent fields match everything. */
 export interface Scope {

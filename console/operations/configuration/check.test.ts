@@ -30,6 +30,36 @@ t.test('a good file has no finding', async (t) => {
   t.match(check(good), { ok: true });
 });
 
+t.test(
+  'every action and change of a policy can be written in a file, and a reading only of its own limits',
+  async (t) => {
+    const add = (policy: string) => check(good.replace('    limits:', `      - ${policy}\n    limits:`));
+    const always = '"when": true';
+    for (const policy of [
+      `{ "id": "h", ${always}, "then": { "action": "hold" } }`,
+      `{ "id": "m", ${always}, "then": { "action": "modify", "changes": [{ "change": "cap_output", "tokens": 500 }, { "change": "set", "parameter": "temperature", "value": { "decimal": "0.2" } }, { "change": "drop_tools", "tools": "all" }] } }`,
+      `{ "id": "r", "phase": "response", ${always}, "then": { "action": "modify", "changes": [{ "change": "redact", "detectors": ["email"] }] } }`,
+      '{ "id": "a", "phase": "admit", "when": { ">": [{ "var": "readings.percent.budget" }, 80] }, "then": { "action": "warn" } }',
+    ])
+      t.match(add(policy), { ok: true }, policy);
+    t.match(
+      add(
+        '{ "id": "a", "phase": "admit", "when": { ">": [{ "var": "readings.percent.bugdet" }, 80] }, "then": { "action": "warn" } }',
+      ),
+      {
+        ok: false,
+        findings: [
+          { line: 12, field: 'tenants[0].policies[1].when.>[0].var', message: /did you mean readings.percent.budget/ },
+        ],
+      },
+    );
+    t.match(add(`{ "id": "m", "phase": "admit", ${always}, "then": { "action": "hold" } }`), {
+      ok: false,
+      findings: [{ field: 'tenants[0].policies[1].then.action', message: /an? admit policy can deny, warn or tag/ }],
+    });
+  },
+);
+
 type Place = readonly (string | number)[];
 
 function listPlaces(value: unknown, path: Place): Place[] {
@@ -229,7 +259,7 @@ const mistakes: readonly {
     to: 'action: block',
     line: 11,
     field: 'tenants[0].policies[0].then',
-    expect: /deny \| warn/,
+    expect: /deny \| hold \| warn/,
   },
   {
     what: 'a bad window',

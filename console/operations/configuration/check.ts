@@ -73,7 +73,7 @@ function askEngines(tenant: TenantConfiguration, place: string): Finding[] {
   const policies = (tenant.policies ?? []).map((policy) => readPolicyEntry(policy, 1));
   const limits = (tenant.limits ?? []).map((limit) => readLimitEntry(limit, defaults));
   const findings = [
-    ...checkPolicies(policies, (index) => `${place}.policies[${index}]`),
+    ...checkPolicies(policies, (index) => `${place}.policies[${index}]`, { limits: limits.map(({ id }) => id) }),
     ...checkLimits(limits, (index) => `${place}.limits[${index}]`),
   ];
   return findings.map((finding) => ({ ...finding, field: renameField(finding.field, tenant) }));

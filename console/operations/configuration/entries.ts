@@ -30,10 +30,12 @@ export function readProviderEntry(provider: ProviderConfiguration, credential: C
   };
 }
 
+const verbs = { deny: 'Denied', hold: 'Held', modify: 'Modified', warn: 'Warned' } as const;
+
 function readAction(id: string, action: PolicyConfiguration['then']): PolicyEntry['then'] {
   if (action.action === 'tag') return action;
-  const verb = action.action === 'deny' ? 'Denied' : 'Warned';
-  return { action: action.action, reason: action.reason ?? `${verb} by policy ${id}` };
+  const reason = action.reason ?? `${verbs[action.action]} by policy ${id}`;
+  return { ...action, reason };
 }
 
 /** The policy as proxies get it. */

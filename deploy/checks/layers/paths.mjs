@@ -27,7 +27,7 @@ export const worldly =
   '^(node:)?(fs|fs/promises|net|http|https|http2|tls|dns|dns/promises|dgram|child_process|cluster|worker_threads|readline|readline/promises|repl|inspector|process)$';
 /** Node modules that an engine may use: arithmetic on bytes, nothing else. */
 export const pureCore = '^(node:)?(crypto|buffer|util|string_decoder)$';
-export const pureLibraries = ['json-logic-engine', 're2js', '@pydantic/genai-prices'];
+export const pureLibraries = ['json-logic-engine', 're2js', '@pydantic/genai-prices', 'libphonenumber-js', 'validator'];
 
 /** The client library (and what it cannot do without) of each driver folder. */
 export const driverLibraries = {

@@ -1,13 +1,16 @@
-import { isObject, readCap } from '../json-fields.ts';
-import { type Edited, setMember } from '../json-members.ts';
+import { setMembers } from '../json-edits.ts';
+import { isObject, type JsonObject, readCap } from '../json-fields.ts';
+
+/** Puts `max_tokens` of at most `tokens` into a messages request: see `planMessagesCap`. Null where it is that already. */
+export function capMessagesOutput(bytes: Uint8Array, body: unknown, tokens: number): { bytes: Uint8Array } | null {
+  return isObject(body) ? setMembers(bytes, planMessagesCap(body, tokens)) : null;
+}
 
 /**
- * Puts `max_tokens` of at most `tokens` into a messages request. Null where it is at most that already. A thinking budget
- * stays as it is: where it is no longer below the cap, the provider says so.
+ * The member, with its JSON text, by which a messages request gets a cap of `tokens`; none where it has one that is at
+ * most that. A thinking budget stays as it is: where it is no longer below the cap, the provider says so.
  */
-export function capMessagesOutput(bytes: Uint8Array, body: unknown, tokens: number): Edited {
-  if (!isObject(body)) return null;
+export function planMessagesCap(body: JsonObject, tokens: number): Map<string, string> {
   const cap = readCap(body.max_tokens);
-  if (cap !== null && cap <= tokens) return null;
-  return setMember(bytes, body, { name: 'max_tokens', value: `${tokens}` });
+  return new Map(cap !== null && cap <= tokens ? [] : [['max_tokens', `${tokens}`]]);
 }

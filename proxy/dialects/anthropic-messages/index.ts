@@ -3,14 +3,16 @@ import type { Dialect } from '../dialect.ts';
 import { isObject } from '../json-fields.ts';
 import { readMessage } from './answer.ts';
 import { capMessagesOutput } from './cap-output.ts';
+import { changeMessagesBody } from './change.ts';
 import { renderMessagesCut, renderMessagesRefusal } from './refusal.ts';
 import { readMessagesRequest } from './request.ts';
 import { openMessageEvents } from './stream.ts';
+import { readMessagesRequestTexts, readMessageTexts } from './texts.ts';
 
 const fullPath = /\/v1\/messages\/?$/i;
 const shortPath = /\/messages\/?$/i;
 
-const readers = { openEvents: openMessageEvents, readWhole: readMessage };
+const readers = { openEvents: openMessageEvents, readWhole: readMessage, readTexts: readMessageTexts };
 
 /**
  * Anthropic messages, under any path prefix. `/messages` without `/v1` is also what other APIs call their own things, so
@@ -26,10 +28,13 @@ export const anthropicMessages: Dialect = {
   },
   readRequest: readMessagesRequest,
   readAnswer: (body, contentType) => readWholeAnswer(body, contentType, readers),
-  openStream: (contentType) => openAnswerStream(contentType, readers),
+  openStream: (contentType, options) => openAnswerStream(contentType, readers, options),
   askUsage: null,
   openUsageFilter: null,
   capOutput: capMessagesOutput,
+  readRequestTexts: readMessagesRequestTexts,
+  readAnswerTexts: readMessageTexts,
+  change: changeMessagesBody,
   credentialHeader: 'x-api-key',
   renderRefusal: renderMessagesRefusal,
   renderCut: renderMessagesCut,

@@ -1,7 +1,9 @@
 import { TextCounter, tokensPerAnswer } from '../delta-text.ts';
-import type { AnswerFacts, StreamReader } from '../dialect.ts';
+import type { AnswerFacts, StreamOptions, StreamReader } from '../dialect.ts';
 import { isObject, type JsonObject, parseJson, readLatin1Text } from '../json-fields.ts';
 import { type SseHandler, SseScanner } from '../sse.ts';
+import { tellText } from '../stream-text.ts';
+import { MessageStreamText } from './stream-text.ts';
 import { messageTextSlots } from './text-slots.ts';
 import { MessageUsage } from './usage.ts';
 
@@ -9,14 +11,16 @@ const typeAtStart = /^\s*\{\s*"type"\s*:\s*"([a-z_]+)"/;
 const terminalLine = /^event: ?message_stop *$|^data: ?\{\s*"type"\s*:\s*"message_stop"/;
 
 /** Reads a streamed message: named events from `message_start` to `message_stop`. */
-export function openMessageEvents(): StreamReader {
-  const handler = new MessageEvents();
-  const scanner = new SseScanner(handler);
+export function openMessageEvents(options?: StreamOptions): StreamReader {
+  const kept = options?.keepText === true ? new MessageStreamText() : null;
+  const handler = new MessageEvents(kept);
+  const scanner = new SseScanner(handler, { keepHeads: kept !== null });
   return {
     push: (chunk) => scanner.push(chunk),
     outputBoundTokens: () => handler.outputBoundTokens() + scanner.longOpenBytes,
     inputTokens: () => handler.inputTokens(),
     lastBoundary: () => scanner.lastBoundary,
+    ...tellText(kept?.text ?? null),
     end() {
       scanner.end();
       return handler.facts(scanner.ended);
@@ -32,14 +36,20 @@ class MessageEvents implements SseHandler {
   #model: string | null = null;
   #finishReason: string | null = null;
   #failed = false;
+  readonly #kept: MessageStreamText | null;
+
+  constructor(kept: MessageStreamText | null) {
+    this.#kept = kept;
+  }
 
   endsStream(line: string): boolean {
     return terminalLine.test(line);
   }
 
-  passedOver(bytes: number): void {
+  passedOver(bytes: number, head: string, from: number): void {
     this.#passedOverBytes += bytes;
     this.#events++;
+    this.#kept?.text.addBroken(head, from);
   }
 
   /** See `StreamReader.outputBoundTokens`, without an event that is still open. */
@@ -53,22 +63,31 @@ class MessageEvents implements SseHandler {
     return this.#usage.read().usage.input_tokens;
   }
 
-  event(name: string, data: string): void {
+  event(name: string, data: string, from: number): void {
     this.#events++;
     const type = name !== '' ? name : typeAtStart.exec(data)?.[1];
     if (type === 'content_block_delta') {
-      if (this.#text.addFramed(data)) return;
+      if (this.#text.addFramed(data)) {
+        this.#kept?.addFramed(data, this.#text.lastText, from);
+        return;
+      }
       this.#text.addScanned(data, 0);
-      this.#text.rememberFrame(data);
+      this.#kept?.addDelta(data, from);
+      if (this.#text.rememberFrame(data)) this.#kept?.rememberFrame(this.#text.lastText);
       return;
     }
     if (type === 'content_block_start') {
       this.#text.addScanned(data, 0);
+      this.#kept?.beginBlock(data, from);
       return;
     }
     if (type === 'ping' || type === 'content_block_stop') return;
     const event = parseJson(data);
-    if (isObject(event)) this.#readEvent(event);
+    if (!isObject(event)) return;
+    this.#readEvent(event);
+    // Without a name, and where the type is not the first member, only the parsed event tells what it is.
+    if (event.type === 'content_block_delta') this.#kept?.addDelta(data, from);
+    else if (event.type === 'content_block_start') this.#kept?.beginBlock(data, from);
   }
 
   /** Facts as of now; without `message_stop` the message is not complete. */

@@ -32,6 +32,9 @@ export const opaque: Dialect = {
   askUsage: null,
   openUsageFilter: null,
   capOutput: null,
+  readRequestTexts: null,
+  readAnswerTexts: null,
+  change: null,
   credentialHeader: 'authorization',
   renderRefusal: renderProblem,
   renderCut: () => null,
@@ -48,6 +51,9 @@ function openUnread(): StreamReader {
     outputBoundTokens: () => bytes,
     inputTokens: () => null,
     lastBoundary: () => -1,
+    takeText: () => [],
+    toolsCalled: () => [],
+    textIncomplete: () => true,
     end: () => ({ ...silentAnswer, outputBoundTokens: bytes }),
   };
 }
@@ -66,6 +72,7 @@ function readOpaqueRequest(input: { route: RouteShape; body: unknown; bytes: Uin
     messageCount: null,
     tools: [],
     ...boundInput(input.bytes, findings, { tools: 0, vendorTools: 0, schema: false }),
+    mediaParts: null,
     inputMedia: true,
     hiddenOutput: asksForHiddenOutput(body),
     unlistedRate: asksForUnlistedTier(body),

@@ -1,5 +1,6 @@
-import { isObject, viewBytes } from '../json-fields.ts';
-import { findMember, findOpening, insertMembers } from '../json-members.ts';
+import { applyEdits, changeMembers } from '../json-edits.ts';
+import { isObject } from '../json-fields.ts';
+import { findMember, findOpening, readLatin1 } from '../json-members.ts';
 
 /**
  * Asks a stream for usage by inserting `"stream_options":{"include_usage":true}` right after the body's opening brace,
@@ -8,13 +9,14 @@ import { findMember, findOpening, insertMembers } from '../json-members.ts';
  */
 export function askChatUsage(bytes: Uint8Array, body: unknown): { bytes: Uint8Array } | null {
   if (!isObject(body) || body.stream !== true) return null;
-  const view = viewBytes(bytes);
-  if (body.stream_options === undefined) {
-    const members = '"stream_options":{"include_usage":true}';
-    return insertMembers(view, findOpening(view), { members, isEmpty: false });
-  }
+  const json = readLatin1(bytes);
+  const opening = findOpening(json);
+  const insert = (at: number, name: string, value: string) => {
+    const edits = changeMembers(json, at, { set: new Map([[name, value]]) });
+    return { bytes: applyEdits(bytes, edits) };
+  };
+  if (body.stream_options === undefined) return insert(opening, 'stream_options', '{"include_usage":true}');
   if (!isObject(body.stream_options) || body.stream_options.include_usage !== undefined) return null;
-  const isEmpty = Object.keys(body.stream_options).length === 0;
-  const brace = findMember(view.toString('latin1'), 'stream_options');
-  return insertMembers(view, brace, { members: '"include_usage":true', isEmpty });
+  const options = findMember(json, opening, 'stream_options');
+  return options === null ? null : insert(options.start, 'include_usage', 'true');
 }

@@ -1,33 +1,40 @@
+import { setMembers } from '../json-edits.ts';
 import { isObject, type JsonObject, readCap } from '../json-fields.ts';
-import { type Edited, setMember } from '../json-members.ts';
 
 const capNames = ['max_tokens', 'max_completion_tokens'] as const;
 /** Models that refuse `max_tokens`; all other servers of this format know it, and many know nothing newer. */
 const newerCapOnly = /(?:^|[/.])(?:o\d|gpt-[5-9]|codex|computer-use)/i;
 
 /**
- * Puts an output cap of `tokens` an answer into a chat request: in place of each larger cap that is there, or as the one
- * that the model takes. A cap that is written as none (a text, 0, -1) is one that a lenient server reads after all, so it
- * is replaced too. Null where every cap is at most that already, or the body is no object.
+ * Puts an output cap of `tokens` an answer into a chat request: see `planChatCap`. Null where every cap is at most that
+ * already, or the body is no object.
  */
-export function capChatOutput(bytes: Uint8Array, body: unknown, tokens: number): Edited {
+export function capChatOutput(bytes: Uint8Array, body: unknown, tokens: number): { bytes: Uint8Array } | null {
   if (!isObject(body)) return null;
+  return setMembers(bytes, planChatCap(body, body.model, tokens));
+}
+
+/**
+ * The members, with their JSON texts, by which a chat request to `model` gets an output cap of `tokens` an answer: in
+ * place of each larger cap that is there, or as the one that the model takes. A cap that is written as none (a text, 0,
+ * -1) is one that a lenient server reads after all, so it is replaced too. Empty where every cap is at most that already.
+ */
+export function planChatCap(body: JsonObject, model: unknown, tokens: number): Map<string, string> {
   const caps = capNames.map((name) => readCap(body[name]));
-  const chosen = caps.every((cap) => cap === null) ? chooseName(body) : null;
-  let edited: Edited = null;
+  const chosen = caps.every((cap) => cap === null) ? chooseName(body, model) : null;
+  const members = new Map<string, string>();
   for (const [index, name] of capNames.entries()) {
     const cap = caps[index] ?? null;
     const isAbsent = body[name] === undefined || body[name] === null;
     if (name !== chosen && (cap === null ? isAbsent : cap <= tokens)) continue;
-    edited = setMember(edited?.bytes ?? bytes, body, { name, value: `${tokens}` });
-    if (edited === null) return null;
+    members.set(name, `${tokens}`);
   }
-  return edited;
+  return members;
 }
 
-function chooseName(body: JsonObject): (typeof capNames)[number] {
+function chooseName(body: JsonObject, model: unknown): (typeof capNames)[number] {
   if (Object.hasOwn(body, 'max_completion_tokens')) return 'max_completion_tokens';
   if (Object.hasOwn(body, 'max_tokens')) return 'max_tokens';
-  const isNewer = typeof body.model === 'string' && newerCapOnly.test(body.model);
+  const isNewer = typeof model === 'string' && newerCapOnly.test(model);
   return isNewer || typeof body.reasoning_effort === 'string' ? 'max_completion_tokens' : 'max_tokens';
 }

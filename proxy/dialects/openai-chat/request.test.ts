@@ -17,6 +17,7 @@ t.test('the facts of a plain request are read', async (t) => {
     messageCount: 1,
     tools: [],
     inputBoundTokens: bytes,
+    mediaParts: 0,
     inputMedia: false,
     longCache: false,
     estimatedInputTokens: Math.ceil(bytes / 4),
@@ -155,4 +156,10 @@ t.test('asking for reasoning, a prediction, speech or images is asking for hidde
     { modalities: ['text'] },
   ];
   for (const body of plain) t.equal(hidden(body), false, JSON.stringify(body));
+});
+
+t.test('media are counted, wherever they come from', async (t) => {
+  const urls = ['data:image/png;base64,AAAA', 'https://a.example/x.png', 'data:text/plain,hello'];
+  const content = [...urls.map((url) => ({ type: 'image_url', image_url: { url } })), { type: 'text', text: 'x' }];
+  t.equal(read({ messages: [{ role: 'user', content }] }).mediaParts, 2);
 });

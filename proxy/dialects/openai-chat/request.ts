@@ -57,7 +57,8 @@ function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function readDeployment(path: string): string | null {
+/** The deployment that a path names (Azure), which then is the model whatever the body says; null where it names none. */
+export function readDeployment(path: string): string | null {
   const segment = deploymentPath.exec(path)?.[1];
   if (segment === undefined) return null;
   try {

@@ -1,21 +1,25 @@
 import { hasMember, idsSlot, TextCounter, tokensPerAnswer } from '../delta-text.ts';
-import type { AnswerFacts, StreamReader } from '../dialect.ts';
+import type { AnswerFacts, StreamOptions, StreamReader } from '../dialect.ts';
 import { isObject, type JsonObject, parseJson, readLatin1Text, readList } from '../json-fields.ts';
 import { type SseHandler, SseScanner } from '../sse.ts';
+import { tellText } from '../stream-text.ts';
 import { mergeReports, type ReportedUsage, silentUsage } from '../usage.ts';
 import { boundChatMedia } from './output-media.ts';
+import { ChatStreamText } from './stream-text.ts';
 import { chatTextSlots } from './text-slots.ts';
 import { findChatUsage, readChatUsage } from './usage.ts';
 
 /** Reads a streamed chat completion: chunks of JSON, then `data: [DONE]`. */
-export function openChatEvents(): StreamReader {
-  const handler = new ChatEvents();
-  const scanner = new SseScanner(handler);
+export function openChatEvents(options?: StreamOptions): StreamReader {
+  const kept = options?.keepText === true ? new ChatStreamText() : null;
+  const handler = new ChatEvents(kept);
+  const scanner = new SseScanner(handler, { keepHeads: kept !== null });
   return {
     push: (chunk) => scanner.push(chunk),
     outputBoundTokens: () => handler.outputBoundTokens() + scanner.longOpenBytes,
     inputTokens: () => handler.inputTokens(),
     lastBoundary: () => scanner.lastBoundary,
+    ...tellText(kept?.text ?? null),
     end() {
       scanner.end();
       return handler.facts(scanner.ended);
@@ -34,14 +38,20 @@ class ChatEvents implements SseHandler {
   /** Choices that told why they ended. */
   #finished = 0;
   readonly #text = new TextCounter(chatTextSlots, { wholeFrame: true });
+  readonly #kept: ChatStreamText | null;
+
+  constructor(kept: ChatStreamText | null) {
+    this.#kept = kept;
+  }
 
   endsStream(line: string): boolean {
     return line.charCodeAt(0) === 0x64 && line.length < 32 && /^data: ?\[DONE\] *$/.test(line);
   }
 
-  passedOver(bytes: number): void {
+  passedOver(bytes: number, head: string, from: number): void {
     this.#passedOverBytes += bytes;
     this.#events++;
+    this.#kept?.text.addBroken(head, from);
   }
 
   /** See `StreamReader.outputBoundTokens`, without an event that is still open. */
@@ -55,15 +65,19 @@ class ChatEvents implements SseHandler {
     return this.#usage.usage.input_tokens;
   }
 
-  event(_name: string, data: string): void {
+  event(_name: string, data: string, from: number): void {
     this.#events++;
-    if (this.#text.addFramed(data)) return;
+    if (this.#text.addFramed(data)) {
+      this.#kept?.addFramed(data, this.#text.lastText, from);
+      return;
+    }
+    this.#kept?.addEvent(data, from);
     const delta = data.indexOf('"delta"');
     if (delta >= 0) this.#text.addScanned(data, delta);
     if (this.#tellsMore(data)) {
       const chunk = parseJson(data);
       if (isObject(chunk)) this.#readChunk(chunk);
-    } else if (delta >= 0) this.#text.rememberFrame(data);
+    } else if (delta >= 0 && this.#text.rememberFrame(data)) this.#kept?.rememberFrame(this.#text.lastText);
   }
 
   #tellsMore(data: string): boolean {

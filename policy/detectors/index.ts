@@ -1,0 +1,10 @@
+export { type DetectorDescription, describeDetectors, detectorIds, detectorVersion } from './catalogue.ts';
+export { detect } from './detect.ts';
+export type { Detection, DetectorId } from './detector.ts';
+export { type Inspection, type InspectionJob, inspectTexts, sizeOf } from './inspect.ts';
+export { type LabelledText, readLabelled } from './labelled.ts';
+export { type DetectorScore, measureDetectors, type Score } from './measure.ts';
+export { checkPattern } from './pattern.ts';
+export { redact } from './redact.ts';
+export { type ScanTest, scan } from './scan.ts';
+export { detectTools, type ToolDetection } from './tools/tools.ts';

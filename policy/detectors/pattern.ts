@@ -1,0 +1,34 @@
+import { RE2JS } from 're2js';
+
+/** Longest pattern of a policy, characters. */
+export const maxPatternLength = 250;
+/** Instructions a compiled pattern may have: each costs a step a character where RE2 cannot use its automaton. */
+const maxInstructions = 1_500;
+/** Character ranges of all its classes together: `\pL` alone has about 650, and each repetition repeats them. */
+const maxRanges = 20_000;
+
+/**
+ * Why a pattern may not stand in a policy, or null for a good one: no RE2 syntax, longer than 250 characters, or a program
+ * that is too large. RE2 itself refuses nested repetitions above 1,000, so compiling for the check is short (a few
+ * milliseconds at most). The reason never repeats the pattern. Never throws.
+ */
+export function checkPattern(pattern: string): string | null {
+  if (pattern.length > maxPatternLength) return `is longer than ${maxPatternLength} characters`;
+  try {
+    const { inst } = RE2JS.compile(pattern).re2().prog;
+    if (inst.length > maxInstructions) return `compiles to more than ${maxInstructions} instructions`;
+    return countRanges(inst) > maxRanges ? `has more than ${maxRanges} character ranges` : null;
+  } catch (cause) {
+    return `is not a regular expression of RE2 (${reasonOf(cause)})`;
+  }
+}
+
+function countRanges(instructions: readonly { runes?: ArrayLike<number> | null }[]): number {
+  return instructions.reduce((sum, { runes }) => sum + (runes?.length ?? 0) / 2, 0);
+}
+
+/** What RE2 says, without the part that quotes the pattern. */
+function reasonOf(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : '';
+  return /^error parsing regexp: ([^:`]*)/.exec(message)?.[1]?.trim() ?? 'it does not compile';
+}

@@ -1,0 +1,89 @@
+import t from 'tap';
+import { checkPattern, redact, scan } from './index.ts';
+
+t.test('each test answers in its place', async (t) => {
+  const text = 'Project-X ends here';
+  const answers = scan(text, [
+    { test: 'matches', pattern: '(?i)project-x' },
+    { test: 'matches', pattern: '^ends' },
+    { test: 'contains', pattern: 'ends' },
+    { test: 'startsWith', pattern: 'Project' },
+    { test: 'endsWith', pattern: 'Project' },
+    { test: 'length', pattern: '' },
+  ]);
+  t.same(answers, [true, false, true, true, false, text.length]);
+});
+
+t.test('a pattern keeps its answer after hundreds of others were used', async (t) => {
+  for (let i = 0; i < 300; i += 1) t.same(scan(`x${i}y`, [{ test: 'matches', pattern: `^x${i}y$` }]), [true]);
+  t.same(scan('x0y', [{ test: 'matches', pattern: '^x0y$' }]), [true]);
+});
+
+t.test('a pattern that is too large, too long or no RE2 is refused, and never run', async (t) => {
+  const refused = [
+    '(a{1000}){1000}',
+    '((a{100}){100}){100}',
+    'a{1001}',
+    `${'a{999}'.repeat(40)}`,
+    '(?=a)',
+    '(a)\\1',
+    '(',
+    '[z-a]',
+    'x'.repeat(251),
+    '\\pL{200}',
+    '[\\pL\\pN]{1,100}',
+    '(?:.{0,200}){6}',
+  ];
+  for (const pattern of refused) {
+    const start = process.cpuUsage();
+    const reason = checkPattern(pattern);
+    const { user } = process.cpuUsage(start);
+    t.type(reason, 'string', pattern.slice(0, 40));
+    t.notMatch(reason ?? '', pattern.slice(0, 20).length > 6 ? pattern.slice(0, 20) : '\u0000');
+    t.ok(user < 500_000, 'within half a second of CPU, whatever it asks for');
+    t.throws(() => scan('a', [{ test: 'matches', pattern }]), RangeError);
+  }
+});
+
+t.test('patterns as people write them are good', async (t) => {
+  for (const pattern of [
+    '',
+    'a|b',
+    '(?i)\\bproject[- ]x\\b',
+    '^\\s*$',
+    '\\pL+',
+    '[^\\x00-\\x7f]{3,}',
+    '(?s)a.*b',
+    'a{1000}',
+  ]) {
+    t.equal(checkPattern(pattern), null, pattern);
+  }
+});
+
+t.test('a hostile pattern on a hostile text ends in time', async (t) => {
+  const text = Array.from({ length: 20_000 }, (_, i) => ((i * 7919) % 13 < 6 ? 'a' : 'b')).join('');
+  const start = process.cpuUsage();
+  scan(text, [
+    { test: 'matches', pattern: '(?:a|b)*a(?:a|b){200}x' },
+    { test: 'matches', pattern: '(x+x+)+y' },
+  ]);
+  t.ok(process.cpuUsage(start).user < 10_000_000);
+});
+
+t.test('spans that overlap become one mark, named after the first', async (t) => {
+  const found = [
+    { detector: 'phone', start: 8, end: 12 } as const,
+    { detector: 'email', start: 4, end: 9 } as const,
+    { detector: 'iban', start: 14, end: 99 } as const,
+    { detector: 'iban', start: 3, end: 3 } as const,
+  ];
+  t.equal(redact('abc defghijklm nop', found), 'abc [redacted:email]lm[redacted:iban]');
+  t.equal(redact('abc', []), 'abc');
+  t.equal(
+    redact('abcd', [
+      { detector: 'phone', start: 0, end: 2 },
+      { detector: 'email', start: 2, end: 4 },
+    ]),
+    '[redacted:phone][redacted:email]',
+  );
+});

@@ -1,0 +1,66 @@
+import { RE2JS } from 're2js';
+import { findPlaces, isAlphanumeric, isMarkEdge } from '../characters.ts';
+import type { Span } from '../detector.ts';
+import type { View } from '../view.ts';
+import { isPlaceholder } from './placeholder.ts';
+
+/** How one kind of secret is found: by a literal that stands in it or before it, and by the form from there on. */
+export interface SecretRule {
+  /** Whose secret it is. */
+  name: string;
+  /** Literals to search for; in lower case where `words` is true, when case does not matter. */
+  literals: readonly string[];
+  words?: boolean;
+  /** RE2 expression from the literal on. Its first group, where it has one, is the secret. */
+  form: string;
+  /** Whether a secret of this kind may follow a letter or digit without a break. */
+  glued?: boolean;
+  /** Whether what looks made up is taken too: where form or check tell enough. */
+  plain?: boolean;
+}
+
+interface CompiledRule extends SecretRule {
+  pattern: RE2JS;
+}
+
+/** How far behind its literal a secret may end. No form below is longer. */
+const longest = 1_200;
+
+/** Makes a finder of rules. They are compiled when it is first asked: a process that looks for no secrets pays nothing. */
+export function compileRules(rules: readonly SecretRule[]): (view: View) => Span[] {
+  let compiled: readonly CompiledRule[] | null = null;
+  return (view) => {
+    compiled ??= rules.map(compileRule);
+    return compiled.flatMap((rule) => findByRule(view, rule));
+  };
+}
+
+function compileRule(rule: SecretRule): CompiledRule {
+  return { ...rule, pattern: RE2JS.compile(rule.words === true ? `(?i)${rule.form}` : rule.form) };
+}
+
+/** Linear: each place of a literal looks at a bounded slice once. */
+function findByRule(view: View, rule: CompiledRule): Span[] {
+  const found: Span[] = [];
+  for (const literal of rule.literals) {
+    for (const at of findPlaces(rule.words === true ? view.lower : view.text, literal)) {
+      if (rule.glued !== true && touches(view.text, at - 1)) continue;
+      const span = matchAt(view, rule, at);
+      if (span !== null) found.push(span);
+    }
+  }
+  return found;
+}
+
+function matchAt(view: View, rule: CompiledRule, at: number): Span | null {
+  const matcher = rule.pattern.matcher(view.text.slice(at, at + longest));
+  if (!matcher.lookingAt()) return null;
+  const group = rule.pattern.groupCount() > 0 ? 1 : 0;
+  const [start, end] = [at + matcher.start(group), at + matcher.end(group)];
+  if (end <= start || touches(view.text, end)) return null;
+  return rule.plain !== true && isPlaceholder(view.text.slice(start, end)) ? null : { start, end };
+}
+
+function touches(text: string, at: number): boolean {
+  return isAlphanumeric(text, at) || isMarkEdge(text, at);
+}

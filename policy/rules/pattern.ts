@@ -1,0 +1,8 @@
+import { checkPattern } from '../detectors/index.ts';
+
+/** What is wrong with a regular expression of a policy, as a sentence with the pattern as its subject, or null. */
+export function checkPatternText(pattern: string): string | null {
+  if (pattern === '') return 'the pattern is empty';
+  const reason = checkPattern(pattern);
+  return reason === null ? null : `the pattern ${reason}`;
+}

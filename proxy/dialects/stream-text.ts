@@ -1,0 +1,115 @@
+import { answerSlot, findStringEnd, idsSlot, skipSpace, type TextSlots } from './delta-text.ts';
+import type { StreamReader, StreamText } from './dialect.ts';
+import { decodeString } from './json-members.ts';
+
+/** Most characters that an event adds of which not all can be read. */
+const maxBrokenText = 64 * 1024;
+/** Most calls of tools whose names are kept of one answer. */
+const maxCalls = 1024;
+/** Longest name of a tool, in characters; providers take 64 or 128. */
+export const maxName = 256;
+
+/** The text of a stream as `StreamReader.takeText` tells it, put together from what its dialect finds in each event. */
+export class KeptText {
+  readonly tools: string[] = [];
+  incomplete = false;
+  readonly #slots: TextSlots;
+  #entries: StreamText[] = [];
+  #event = '';
+  #channel = '';
+  #begun = false;
+
+  constructor(slots: TextSlots) {
+    this.#slots = slots;
+  }
+
+  /** Adds text of the open event; a line feed stands between texts of two channels. */
+  add(channel: string, text: string): void {
+    if (text === '') return;
+    if (this.#begun && channel !== this.#channel) this.#event += '\n';
+    this.#channel = channel;
+    this.#begun = true;
+    this.#event += text;
+  }
+
+  /** Ends an event that began at `from` in the stream. */
+  endEvent(from: number): void {
+    if (this.#event !== '') {
+      const { incomplete } = this;
+      this.#entries.push({ from, text: this.#event, calls: this.tools.length, incomplete });
+    }
+    this.#event = '';
+  }
+
+  /** Takes note of a call of a tool; returns its index in `tools`, or -1 where there are too many. */
+  addCall(name: string): number {
+    if (this.tools.length < maxCalls) return this.tools.push(name.slice(0, maxName)) - 1;
+    this.incomplete = true;
+    return -1;
+  }
+
+  /** Adds what can be read of an event that is too long or no JSON, and of which `json` is how it began. */
+  addBroken(json: string, from: number): void {
+    this.incomplete = true;
+    let left = maxBrokenText;
+    let at = 0;
+    while (left > 0) {
+      const member = findText(json, at);
+      if (member === null) break;
+      at = member.end;
+      const slot = this.#slots.get(member.name);
+      if (slot === undefined || slot >= idsSlot) continue;
+      const text = decodeBroken(json, member).slice(0, left);
+      left -= text.length;
+      this.add(slot === answerSlot ? member.name : 'reasoning', text);
+    }
+    this.endEvent(from);
+  }
+
+  /** What came since the last call. */
+  take(): readonly StreamText[] {
+    const entries = this.#entries;
+    if (entries.length > 0) this.#entries = [];
+    return entries;
+  }
+}
+
+/** The part of a reader that tells its text; null where it keeps none. */
+export function tellText(kept: KeptText | null): Pick<StreamReader, 'takeText' | 'toolsCalled' | 'textIncomplete'> {
+  return {
+    takeText: () => kept?.take() ?? [],
+    toolsCalled: () => kept?.tools ?? [],
+    textIncomplete: () => kept?.incomplete ?? true,
+  };
+}
+
+/** The next string member from `at` on; it may break off, and then `end` is that of the text. */
+function findText(json: string, at: number): { name: string; start: number; end: number; broken: boolean } | null {
+  let open = json.indexOf('"', at);
+  while (open >= 0) {
+    const close = findStringEnd(json, open + 1);
+    if (close < 0) return null;
+    const colon = skipSpace(json, close + 1);
+    const start = skipSpace(json, colon + 1);
+    if (json.charCodeAt(colon) === 0x3a && json.charCodeAt(start) === 0x22) {
+      const end = findStringEnd(json, start + 1);
+      const name = json.slice(open + 1, close);
+      return { name, start, end: end < 0 ? json.length : end + 1, broken: end < 0 };
+    }
+    open = json.indexOf('"', close + 1);
+  }
+  return null;
+}
+
+/** A string that may break off, within an escape or a character, as far as it can be read. */
+function decodeBroken(json: string, at: { start: number; end: number; broken: boolean }): string {
+  if (!at.broken) return decodeString(json, at.start, at.end);
+  const raw = json.slice(at.start + 1, at.end).replace(/[\xc0-\xff][\x80-\xbf]{0,2}$/, '');
+  const last = raw.lastIndexOf('\\');
+  let first = last;
+  while (raw.charAt(first - 1) === '\\') first--;
+  const isEscape = last >= 0 && (last - first) % 2 === 0;
+  const isOpen = isEscape && raw.length - last < (raw.charAt(last + 1) === 'u' ? 6 : 2);
+  const whole = isOpen ? raw.slice(0, last) : raw;
+  return decodeString(`"${whole}"`, 0, whole.length + 2);
+}

@@ -1,0 +1,110 @@
+import type { AnswerFacts } from '../dialects/dialect.ts';
+import { silentAnswer } from '../dialects/usage.ts';
+import { ruleOnAnswer } from './answer-ruling.ts';
+import { type Cut, cutByPolicy } from './cut.ts';
+import type { Intended } from './intent.ts';
+import type { Observation } from './observe.ts';
+import type { Run } from './run.ts';
+import { type StreamCut, StreamRuling } from './stream-ruling.ts';
+
+/** What the policies on an answer come to at its end. `replaced`: the decoded body that goes out in its place. */
+export interface Conclusion {
+  cut: Cut | null;
+  replaced: Uint8Array | null;
+}
+
+const passed: Conclusion = { cut: null, replaced: null };
+
+/** An answer at its end, as its relay knows it. */
+export interface AnswerEnd {
+  status: number;
+  facts: AnswerFacts;
+  observation: Observation;
+}
+
+/** The policies of the response and stream phases on the answer of one run. */
+export class AnswerPolicies {
+  readonly #run: Run;
+  readonly #permit: Intended;
+  readonly #stream: StreamRuling | null;
+  readonly #onWhole: boolean;
+  /** The text of a stream for the policies of the response phase. */
+  #texts: string[] = [];
+  #textUnits = 0;
+  #unread = false;
+  #unseen = false;
+
+  constructor(run: Run, permit: Intended) {
+    const { policies } = permit.identified.tenant;
+    this.#run = run;
+    this.#permit = permit;
+    this.#stream = policies.has('stream') ? new StreamRuling(run, permit) : null;
+    this.#onWhole = policies.has('response');
+  }
+
+  /** Whether a whole answer is held until it is decided on. */
+  get holdsWhole(): boolean {
+    return this.#onWhole;
+  }
+
+  /** Whether a streamed answer is read, and may be cut. */
+  get readsStream(): boolean {
+    return this.#onWhole || this.#stream !== null;
+  }
+
+  /** Asks on what has come of a stream. Null: it may pass. */
+  look({ text }: Observation): StreamCut | null {
+    if (this.#unseen) return null;
+    const texts = text.takeText();
+    if (this.#onWhole) for (const entry of texts) this.#keep(entry.text);
+    return this.#stream?.look(texts, text.toolsCalled()) ?? null;
+  }
+
+  /** Asks on the answer as it is in the end. A promise where that takes a look by another thread. */
+  conclude(end: AnswerEnd): Conclusion | Promise<Conclusion> {
+    const { observation } = end;
+    if (this.#unseen || !(observation.streamed ? this.readsStream : this.#onWhole)) return passed;
+    if (!observation.streamed) return this.#concludeAnswer(end);
+    const late = this.look(observation);
+    if (late !== null) return { cut: late.cut, replaced: null };
+    const { toolsCalled, textIncomplete } = observation.text;
+    const cut = this.#stream?.end(toolsCalled(), textIncomplete()) ?? null;
+    if (cut !== null) return { cut, replaced: null };
+    return this.#onWhole ? this.#concludeAnswer(end) : passed;
+  }
+
+  /** Asks on an answer that is too large to be held, or in no format that can be read: all that it would tell is missing. */
+  async concludeUnseen(status: number): Promise<Cut | null> {
+    this.#unseen = true;
+    const cut = this.#stream?.askUnread() ?? null;
+    if (cut !== null || !this.#onWhole) return cut;
+    const unknown = { facts: silentAnswer, bytes: null, body: null, streamed: null };
+    const verdict = await ruleOnAnswer(this.#run, this.#permit, { status, latencyMs: this.#latencyMs(), ...unknown });
+    return verdict.refusal === null ? null : cutByPolicy(verdict.refusal);
+  }
+
+  async #concludeAnswer({ status, facts, observation }: AnswerEnd): Promise<Conclusion> {
+    const { capture, text } = observation;
+    const isKnown = !this.#unread && !text.textIncomplete();
+    const verdict = await ruleOnAnswer(this.#run, this.#permit, {
+      ...{ status, facts, bytes: capture.wholeBytes, latencyMs: this.#latencyMs() },
+      body: observation.wholeBody(),
+      streamed: observation.streamed
+        ? { text: isKnown ? this.#texts.join('') : null, tools: text.toolsCalled() }
+        : null,
+    });
+    if (verdict.refusal !== null) return { cut: cutByPolicy(verdict.refusal), replaced: null };
+    return { cut: null, replaced: verdict.replaced };
+  }
+
+  #keep(text: string): void {
+    this.#textUnits += text.length;
+    this.#unread ||= this.#textUnits > this.#run.gate.limits.maxDecideBytes;
+    if (this.#unread) this.#texts = [];
+    else this.#texts.push(text);
+  }
+
+  #latencyMs(): number {
+    return Math.max(0, Math.round((this.#run.gate.clock.nowUs() - this.#run.startedUs) / 1000));
+  }
+}

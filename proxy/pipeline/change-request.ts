@@ -1,0 +1,79 @@
+import { type Detection, redact } from '../../policy/detectors/index.ts';
+import type { FailedChange, PlannedChanges } from '../../policy/rules/index.ts';
+import type { BodyChanges } from '../dialects/dialect.ts';
+import type { RequestTexts } from './request-texts.ts';
+import type { Identified, Read } from './run.ts';
+
+/** A request after the changes that its policies asked for, and those that could not be made. */
+export interface ChangedRequest {
+  request: Read;
+  failed: readonly FailedChange[];
+}
+
+/** What was found in the texts of a request; null where they could not be looked through. */
+type Found = readonly (readonly Detection[])[] | null;
+
+/**
+ * Makes changes in the outgoing body, in its text alone, and reads its facts again. A body that came compressed goes out
+ * plain. What cannot be made is told, and then nothing at all is changed: policies decide anew on that.
+ */
+export function changeRequest(
+  identified: Identified,
+  request: Read,
+  asked: { changes: PlannedChanges; texts: RequestTexts | null; found: Found },
+): ChangedRequest {
+  const { dialect } = request;
+  const { plan, failed } = planBody(asked);
+  if (failed.length > 0) return { request, failed };
+  if (dialect.change === null || request.parsed === undefined) {
+    const why = 'the format of this request has no place for it';
+    return { request, failed: namesOf(asked.changes).map((change) => ({ change, why })) };
+  }
+  const changed = dialect.change({ bytes: request.plain, body: request.parsed, route: identified.route, plan });
+  if (changed.failed.length > 0) return { request, failed: changed.failed };
+  return { request: rereadRequest(identified, request, changed.bytes), failed: [] };
+}
+
+/** The request with other bytes to go out, and the facts that these have. */
+export function rereadRequest(identified: Identified, request: Read, changed: Uint8Array): Read {
+  const bytes = Buffer.from(changed.buffer, changed.byteOffset, changed.byteLength);
+  const body: unknown = JSON.parse(bytes.toString('utf8'));
+  const facts = request.dialect.readRequest({ route: identified.route, body, bytes });
+  return { ...request, facts, plain: bytes, parsed: body, outgoing: bytes, outgoingIsPlain: true };
+}
+
+function planBody({ changes, texts, found }: { changes: PlannedChanges; texts: RequestTexts | null; found: Found }): {
+  plan: BodyChanges;
+  failed: readonly FailedChange[];
+} {
+  const { redact: detectors, set, ...others } = changes;
+  const plan: BodyChanges = { ...others };
+  if (set !== undefined) plan.set = set.map(({ parameter, value }) => ({ parameter, json: writeValue(value) }));
+  if (detectors === undefined) return { plan, failed: [] };
+  const spots = texts?.spots ?? null;
+  if (spots === null || found === null) {
+    return { plan, failed: [{ change: 'redact', why: 'the texts of this request cannot be read' }] };
+  }
+  plan.replaceTexts = spots.flatMap(({ start, end, text }, index) => {
+    const hits = (found[index] ?? []).filter(({ detector }) => detectors.includes(detector));
+    return hits.length === 0 ? [] : [{ start, end, text: redact(text, hits) }];
+  });
+  return { plan, failed: [] };
+}
+
+function writeValue(value: NonNullable<PlannedChanges['set']>[number]['value']): string {
+  return typeof value === 'object' ? value.decimal : JSON.stringify(value);
+}
+
+function namesOf(changes: PlannedChanges): FailedChange['change'][] {
+  const names: [keyof PlannedChanges, FailedChange['change']][] = [
+    ['capOutputTokens', 'cap_output'],
+    ['model', 'swap_model'],
+    ['dropTools', 'drop_tools'],
+    ['addSystem', 'add_system'],
+    ['set', 'set'],
+    ['remove', 'remove'],
+    ['redact', 'redact'],
+  ];
+  return names.filter(([key]) => changes[key] !== undefined).map(([, name]) => name);
+}

@@ -1,0 +1,78 @@
+import type { TextSpot } from '../dialects/dialect.ts';
+import type { Contents, PhaseTexts } from './inspect.ts';
+import type { Read } from './run.ts';
+
+/** The texts of a request, as detectors and scans see them. */
+export interface RequestTexts {
+  /** Where each text lies in the plain body; null where the format has no reader, so that nothing can be replaced. */
+  spots: readonly TextSpot[] | null;
+  brought: PhaseTexts;
+  /** Names and arguments of the tools that its messages say were called. */
+  toolsCalled: readonly string[];
+  toolArguments: readonly string[];
+  /** The last message, by which a repeated prompt is known; null where it cannot be told. */
+  prompt: string | null;
+}
+
+/**
+ * Reads the texts of a request as it came. Of a format without a reader the whole body is one text, where it is text at all;
+ * a body that is neither is missing, and so are its facts.
+ */
+export function readTexts(request: Read): RequestTexts {
+  const { dialect, plain, parsed } = request;
+  const read = dialect.readRequestTexts?.(plain, parsed) ?? null;
+  if (read === null) return describeWhole(decodeText(plain));
+  const { spots, tools } = read;
+  const brought = { phase: 'request', prefix: 'detectors.' } as const;
+  return {
+    spots,
+    brought: { ...brought, texts: spots.map(({ text }) => text), contents: contentsOf(spots) },
+    toolsCalled: tools,
+    toolArguments: spots.filter(({ part }) => part === 'tool_arguments').map(({ text }) => text),
+    prompt: joinTexts(lastMessage(spots.filter(({ role }) => role !== 'system' && role !== 'other'))),
+  };
+}
+
+function describeWhole(text: string | null): RequestTexts {
+  const contents: Contents = new Map([
+    ['request.text', text],
+    ['request.system_text', null],
+    ['request.user_text', null],
+  ]);
+  const texts = text === null ? null : [text];
+  return {
+    spots: null,
+    brought: { phase: 'request', prefix: 'detectors.', texts, contents },
+    toolsCalled: [],
+    toolArguments: [],
+    prompt: text,
+  };
+}
+
+function contentsOf(spots: readonly TextSpot[]): Contents {
+  const texts = spots.filter(({ part }) => part === 'text');
+  return new Map([
+    ['request.text', joinTexts(spots)],
+    ['request.system_text', joinTexts(texts.filter(({ role }) => role === 'system'))],
+    ['request.user_text', joinTexts(lastMessage(texts.filter(({ role }) => role === 'user')))],
+  ]);
+}
+
+function lastMessage(spots: readonly TextSpot[]): readonly TextSpot[] {
+  const last = spots.at(-1)?.message;
+  return spots.filter(({ message }) => message === last);
+}
+
+function joinTexts(spots: readonly TextSpot[]): string {
+  return spots.map(({ text }) => text).join('\n');
+}
+
+/** The body as text, or null where it is no UTF-8. */
+export function decodeText(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    // Bytes that are no text are no error: whoever asks for their text finds it missing.
+    return null;
+  }
+}

@@ -1,0 +1,79 @@
+import { detectorVersion } from '../../policy/detectors/index.ts';
+import { decidePhase, type FailedChange, freezeContext } from '../../policy/rules/index.ts';
+import type { Decision } from '../../storage/schema/decision.ts';
+import type { RefusalCode } from '../../storage/schema/errors.ts';
+import { verdictOrder } from '../../storage/schema/run.ts';
+import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
+import { type DecisionRecord, recordDecision } from './decision-record.ts';
+import { actorName } from './identify.ts';
+import { namesTexts } from './inspect.ts';
+import type { ReadFact } from './request-facts.ts';
+import { type Identified, type Read, type Refusal, type Run, refuse } from './run.ts';
+import { sealDecision } from './seal.ts';
+
+/** What the policies of one phase are asked on. */
+export interface Question {
+  identified: Identified;
+  /** The request as it came: scopes match it in every phase. */
+  request: Read;
+  phase: PolicyPhase;
+  atMs: number;
+  read: ReadFact;
+  /** Changes that were tried and could not be made. */
+  failed?: readonly FailedChange[];
+}
+
+/**
+ * Asks the policies of a phase on exactly the facts that they name, and binds the decision to its context and snapshot by
+ * their digests. Changes nothing on the run: `enterDecision` does.
+ */
+export function rule(run: Run, { identified, request, phase, atMs, read, failed = [] }: Question): DecisionRecord {
+  const { tenant, key, provider, route } = identified;
+  const { policies } = tenant;
+  const context = {
+    ...freezeContext({ phase, atMs, names: policies.factsNamed(phase), read }),
+    ...(namesTexts(policies, phase) ? { detectors: detectorVersion } : {}),
+    ...(failed.length > 0 ? { failed_changes: failed } : {}),
+  };
+  const scope = {
+    sub_tenant: key.sub_tenant,
+    key: key.name,
+    key_id: key.id,
+    actor: actorName(run),
+    provider: provider.slug,
+    model: request.facts.model,
+    route: route.path,
+    tags: run.tags,
+  };
+  return recordDecision(tenant.snapshotId, decidePhase(policies, scope, context), context);
+}
+
+/**
+ * Puts a phase's decision on the run: its tags, and the decision itself as the run's own where it is more restrictive than
+ * those of the phases before.
+ */
+export function enterDecision(run: Run, record: DecisionRecord): void {
+  run.decisions = [...run.decisions, record];
+  if (run.decided === null || rank(record.decision) < rank(run.decided.decision)) run.decided = record;
+  if (Object.keys(record.decision.tags).length > 0) run.tags = { ...run.tags, ...record.decision.tags };
+  sealDecision(run.gate.ids, run);
+}
+
+function rank({ verdict }: Decision): number {
+  return verdictOrder.indexOf(verdict);
+}
+
+/** The refusal that a decision comes to; null where it lets the run go on. */
+export function refuseByDecision(decision: Decision): Refusal | null {
+  const code = stopCodes[decision.verdict];
+  if (code === undefined) return null;
+  const held = decision.verdict === 'hold' ? 'Held for approval by' : 'Blocked by';
+  return refuse(code, `${held} ${describeOwner(decision)}`, decision.owner);
+}
+
+const stopCodes: Partial<Record<Decision['verdict'], RefusalCode>> = { deny: 'policy_denied', hold: 'hold_refused' };
+
+function describeOwner(decision: Decision): string {
+  const [, id, version] = /^policy:(.+)@(\d+)$/.exec(decision.owner ?? '') ?? [];
+  return id === undefined ? decision.reason : `policy ${id} v${version}: ${decision.reason}`;
+}
