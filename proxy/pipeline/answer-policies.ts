@@ -32,7 +32,8 @@ export class AnswerPolicies {
   #texts: string[] = [];
   #textUnits = 0;
   #unread = false;
-  #unseen = false;
+  /** The verdict on an answer that nothing is known of. */
+  #unseen: Promise<Cut | null> | null = null;
 
   constructor(run: Run, permit: Intended) {
     const { policies } = permit.identified.tenant;
@@ -54,7 +55,7 @@ export class AnswerPolicies {
 
   /** Asks on what has come of a stream. Null: it may pass. */
   look({ text }: Observation): StreamCut | null {
-    if (this.#unseen) return null;
+    if (this.#unseen !== null) return null;
     const texts = text.takeText();
     if (this.#onWhole) for (const entry of texts) this.#keep(entry.text);
     return this.#stream?.look(texts, text.toolsCalled()) ?? null;
@@ -63,7 +64,8 @@ export class AnswerPolicies {
   /** Asks on the answer as it is in the end. A promise where that takes a look by another thread. */
   conclude(end: AnswerEnd): Conclusion | Promise<Conclusion> {
     const { observation } = end;
-    if (this.#unseen || !(observation.streamed ? this.readsStream : this.#onWhole)) return passed;
+    if (this.#unseen !== null) return this.#unseen.then((cut) => ({ cut, replaced: null }));
+    if (!(observation.streamed ? this.readsStream : this.#onWhole)) return passed;
     if (!observation.streamed) return this.#concludeAnswer(end);
     const late = this.look(observation);
     if (late !== null) return { cut: late.cut, replaced: null };
@@ -74,8 +76,12 @@ export class AnswerPolicies {
   }
 
   /** Asks on an answer that is too large to be held, or in no format that can be read: all that it would tell is missing. */
-  async concludeUnseen(status: number): Promise<Cut | null> {
-    this.#unseen = true;
+  concludeUnseen(status: number): Promise<Cut | null> {
+    this.#unseen ??= this.#ruleUnseen(status);
+    return this.#unseen;
+  }
+
+  async #ruleUnseen(status: number): Promise<Cut | null> {
     const cut = this.#stream?.askUnread() ?? null;
     if (cut !== null || !this.#onWhole) return cut;
     const unknown = { facts: silentAnswer, bytes: null, body: null, streamed: null };

@@ -2,7 +2,14 @@ import { canonicalJson } from '../../policy/evidence/index.ts';
 import type { RunProgress } from '../../policy/limits/index.ts';
 import { classifyOutcome } from '../../policy/outcome/index.ts';
 import { HocError } from '../../storage/schema/errors.ts';
-import type { Commitments, FinishRecord, Frame, OpenValues, PayloadHead, PhaseVerdict } from '../../storage/schema/record.ts';
+import type {
+  Commitments,
+  FinishRecord,
+  Frame,
+  OpenValues,
+  PayloadHead,
+  PhaseVerdict,
+} from '../../storage/schema/record.ts';
 import { type Bill, computeBill } from './bill.ts';
 import { type Charged, chargeOutcome, chargeRefused } from './charges.ts';
 import type { Ending } from './ending.ts';

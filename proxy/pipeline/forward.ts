@@ -1,8 +1,9 @@
 import { HocError, refusalCatalogue } from '../../storage/schema/errors.ts';
 import type { AnswerFacts } from '../dialects/dialect.ts';
-import { type AskedBody, askForUsage } from './ask-usage.ts';
-import { AnswerPolicies, type Conclusion } from './answer-policies.ts';
+import { Answer, type Look } from './answer.ts';
 import { writeAnswerHead } from './answer-head.ts';
+import { AnswerPolicies, type Conclusion } from './answer-policies.ts';
+import { type AskedBody, askForUsage } from './ask-usage.ts';
 import type { CallerAnswer } from './call.ts';
 import { type Cut, recordCut } from './cut.ts';
 import type { Ending } from './ending.ts';
@@ -10,8 +11,7 @@ import { finish } from './finish.ts';
 import { Inflow, Valve } from './inflow.ts';
 import type { Intended } from './intent.ts';
 import { isMeasured, type Meter, openMeter } from './meter.ts';
-import { type Observation, openObservation } from './observe.ts';
-import { Outlet } from './outlet.ts';
+import { Outlet, type StreamPiece } from './outlet.ts';
 import type { Gate, UpstreamExchange, UpstreamHead } from './ports.ts';
 import { answerFailure, answerRefusal } from './refused.ts';
 import { closeStage, type Refusal, type Run } from './run.ts';
@@ -51,16 +51,12 @@ class Relay {
   #exchange: UpstreamExchange | null = null;
   #head: UpstreamHead | null = null;
   #asked: AskedBody | null = null;
-  #observation: Observation | null = null;
-  /** Bytes of the answer that were observed. */
-  #observedBytes = 0;
-  /** Facts of the answer, once it is complete or ended; null where there is none. */
-  #facts: AnswerFacts | null | undefined;
+  #answer: Answer | null = null;
   /** Whether the head waits until the answer has been decided on. */
   #headWaits = false;
   #ended = false;
   #concluding = false;
-  #concludedUnseen = false;
+  #isUnseen = false;
   #finished = false;
   #delivered = false;
   #ttftMs: number | null = null;
@@ -113,21 +109,15 @@ class Relay {
   #onHead(head: UpstreamHead): void {
     if (this.#finished) return;
     this.#head = head;
-    const { dialect } = this.#permit.request;
-    const { maxCaptureBytes, maxDecideBytes } = this.#gate.limits;
-    const { holdsWhole, readsStream } = this.#policies;
-    const maxBytes = holdsWhole ? Math.max(maxCaptureBytes, maxDecideBytes) : maxCaptureBytes;
-    const salt = this.#gate.ids.salt();
-    const observation = openObservation({ dialect, head, salt, maxBytes, keepText: readsStream });
-    this.#observation = observation;
+    const answer = new Answer(this.#run, this.#permit, { head, policies: this.#policies });
+    this.#answer = answer;
+    this.#headWaits = answer.isHeld;
     const filter = this.#asked?.openFilter(head) ?? null;
-    const cuttable = observation.lastBoundary() !== null && this.#canBeCut();
-    const unread = observation.streamed && readsStream && !observation.isTold;
-    this.#headWaits = unread || (holdsWhole && !observation.streamed);
-    this.#outlet.begin({ filter, cuttable, holdsAll: this.#headWaits, isRead: readsStream });
+    const cuttable = answer.hasBoundaries && this.#canBeCut();
+    this.#outlet.begin({ filter, cuttable, holdsAll: answer.isHeld, isRead: this.#policies.readsStream });
     closeStage(this.#run, 'forward', String(head.status));
-    if (unread) this.#concludeUnseen();
-    if (!this.#headWaits) this.#writeHead({ resized: filter !== null || cuttable || head.status === 204 });
+    if (answer.isUnread) this.#concludeUnseen(answer);
+    else if (!answer.isHeld) this.#writeHead({ resized: filter !== null || cuttable || head.status === 204 });
   }
 
   /** False where the provider's head is none that HTTP allows; the run has failed then. */
@@ -152,7 +142,7 @@ class Relay {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#finished || this.#observation === null) {
+    if (this.#finished || this.#answer === null) {
       this.#outlet.passLate(chunk);
       return;
     }
@@ -162,80 +152,28 @@ class Relay {
   }
 
   #take(piece: Buffer, done: () => void): void {
-    const observation = this.#observation;
-    if (this.#finished || observation === null) {
+    const answer = this.#answer;
+    if (this.#finished || answer === null) {
       this.#outlet.passLate(piece);
       done();
-      return;
-    }
-    if (this.#concluding) {
-      this.#passMore(observation, piece);
+    } else if (this.#concluding) {
+      // What comes behind an end that is being decided on waits with it.
+      if (answer.streamed) this.#outlet.pass({ bytes: piece, heldFrom: 0, boundary: 0 });
+      else this.#outlet.passWhole(piece);
       done();
-      return;
+    } else {
+      answer.take(piece, (look) => this.#admit(answer, look, done));
     }
-    observation.push(piece, (heldFrom) => {
-      const from = this.#observedBytes;
-      this.#observedBytes += piece.length;
-      const boundary = observation.lastBoundary();
-      const cut = this.#finished || !this.#policies.readsStream ? null : this.#policies.look(observation);
-      if (cut !== null) {
-        const allowed = boundary === null ? 0 : Math.max(0, cut.from - from);
-        if (allowed > 0) this.#passStream({ bytes: piece.subarray(0, allowed), heldFrom: allowed, boundary: allowed });
-        this.#onCut(cut.cut);
-        done();
-        return;
-      }
-      const pass = () => {
-        if (this.#finished) return;
-        if (observation.streamed) this.#passStream({ bytes: piece, heldFrom, boundary });
-        else this.#passWhole(piece);
-      };
-      this.#admit(observation, { pass, done, isLast: boundary !== null && heldFrom < piece.length });
-    });
-  }
-
-  /** What comes behind an end that is being decided on. */
-  #passMore(observation: Observation, piece: Buffer): void {
-    if (observation.streamed) this.#outlet.pass({ bytes: piece, heldFrom: 0, boundary: 0 });
-    else this.#outlet.passWhole(piece);
-  }
-
-  /** An answer that is too large to be held is decided on unseen: every fact of it is missing then. */
-  #passWhole(piece: Buffer): void {
-    this.#outlet.passWhole(piece);
-    const isHeld = this.#headWaits && !this.#concluding;
-    if (isHeld && this.#observedBytes > this.#gate.limits.maxDecideBytes) this.#concludeUnseen();
-  }
-
-  #concludeUnseen(): void {
-    if (this.#concludedUnseen) return;
-    this.#concludedUnseen = true;
-    this.#valve.hold();
-    this.#policies.concludeUnseen(this.#head?.status ?? 0).then(
-      (cut) => {
-        this.#valve.release();
-        if (this.#finished) return;
-        if (cut !== null) this.#onCut(cut);
-        else if (this.#writeHead({})) this.#outlet.holdLess();
-      },
-      (error: unknown) => this.#failFaulty(error),
-    );
   }
 
   /** Lets a piece pass once it is reserved. The last one always is: with it the provider tells what the run came to. */
-  #admit(
-    observation: Observation,
-    { pass, done, isLast }: { pass: () => void; done: () => void; isLast: boolean },
-  ): void {
-    const isFree = isLast || this.#finished || (this.#head?.status ?? 0) >= 400;
-    const progress = {
-      outputBoundTokens: observation.outputBoundTokens(),
-      inputTokens: observation.inputTokens(),
-    };
-    const verdict = isFree ? null : this.#meter.admit(progress, this.#inflow.waitingBytes);
-    const conclude = (cut: Cut | null) => {
-      if (cut === null) pass();
-      else this.#onCut(cut);
+  #admit(answer: Answer, { piece, isLast, cut }: Look, done: () => void): void {
+    const isFree = isLast || cut !== null || this.#finished || (this.#head?.status ?? 0) >= 400;
+    const verdict = isFree ? null : this.#meter.admit(answer.progress(), this.#inflow.waitingBytes);
+    const conclude = (metered: Cut | null) => {
+      const end = metered ?? cut;
+      if (metered === null && !this.#finished) this.#pass(answer, piece);
+      if (end !== null) this.#onCut(end);
       done();
     };
     if (!(verdict instanceof Promise)) {
@@ -243,10 +181,35 @@ class Relay {
       return;
     }
     this.#valve.hold();
-    void verdict.then((cut) => {
+    void verdict.then((metered) => {
       this.#valve.release();
-      conclude(cut);
+      conclude(metered);
     });
+  }
+
+  #pass(answer: Answer, piece: StreamPiece): void {
+    if (answer.streamed) {
+      this.#passStream(piece);
+      return;
+    }
+    this.#outlet.passWhole(piece.bytes);
+    if (this.#headWaits && answer.isTooLarge) this.#concludeUnseen(answer);
+  }
+
+  /** An answer that cannot be held, or not be read, is decided on unseen: every fact of it is missing then. */
+  #concludeUnseen(answer: Answer): void {
+    if (this.#isUnseen) return;
+    this.#isUnseen = true;
+    this.#valve.hold();
+    answer.concludeUnseen().then(
+      (cut) => {
+        this.#valve.release();
+        if (this.#finished || this.#concluding) return;
+        if (cut !== null) this.#onCut(cut);
+        else if (this.#writeHead({})) this.#outlet.holdLess();
+      },
+      (error: unknown) => this.#failFaulty(error),
+    );
   }
 
   #passStream(piece: { bytes: Buffer; heldFrom: number; boundary: number | null }): void {
@@ -262,13 +225,13 @@ class Relay {
   /** Asks the policies on the answer, finishes the run and lets its last bytes go. */
   #finishAndRelease(ended: boolean): void {
     this.#ended ||= ended;
-    const observation = this.#observation;
     if (this.#finished || this.#concluding) return;
     this.#concluding = true;
-    const facts = this.#endObservation();
-    if (observation === null || facts === null) return this.#release({ cut: null, replaced: null });
-    const conclusion = this.#policies.conclude({ status: this.#head?.status ?? 0, facts, observation });
-    if (!(conclusion instanceof Promise)) return this.#release(conclusion);
+    const conclusion = this.#answer?.conclude() ?? { cut: null, replaced: null };
+    if (!(conclusion instanceof Promise)) {
+      this.#release(conclusion);
+      return;
+    }
     conclusion.then(
       (one) => this.#release(one),
       (error: unknown) => this.#failFaulty(error),
@@ -277,14 +240,13 @@ class Relay {
 
   #release({ cut, replaced }: Conclusion): void {
     if (this.#finished) return;
-    if (cut !== null) return this.#onCut(cut, true);
-    const facts = this.#facts ?? null;
-    if (this.#headWaits) {
-      if (replaced !== null) this.#outlet.replace(replaced);
-      const form = replaced === null ? {} : { rewritten: replaced.length };
-      if (!this.#writeHead(form)) return;
+    if (cut !== null) {
+      this.#onCut(cut, true);
+      return;
     }
-    this.#closeObservation();
+    if (replaced !== null) this.#outlet.replace(replaced);
+    if (this.#headWaits && !this.#writeHead(replaced === null ? {} : { rewritten: replaced.length })) return;
+    const facts = this.#observeEnd();
     const failed = (this.#head?.status ?? 500) >= 400 || facts?.failed === true;
     if (this.#finish({ status: failed ? 'failed' : 'succeeded', facts })) this.#outlet.release(this.#ended);
   }
@@ -322,7 +284,7 @@ class Relay {
       return;
     }
     this.#exchange?.abort();
-    const facts = this.#observation === null ? null : this.#observeEnd();
+    const facts = this.#answer === null ? null : this.#observeEnd();
     if (this.#head === null) closeStage(this.#run, 'forward', 'caller_gone');
     this.#finish({ status: 'cancelled', facts });
   }
@@ -349,21 +311,9 @@ class Relay {
 
   /** Reads the answer to where it stands, for the bill, and closes its stage. */
   #observeEnd(detail?: string): AnswerFacts | null {
-    const facts = this.#endObservation();
-    this.#closeObservation(detail);
+    const facts = this.#answer?.end(this.#inflow.takeWaiting()) ?? null;
+    this.#answer?.close(detail);
     return facts;
-  }
-
-  #closeObservation(detail?: string): void {
-    closeStage(this.#run, 'observe', detail ?? (this.#facts?.usageReported ? 'usage' : 'no_usage'));
-  }
-
-  /** What came and will not pass any more was produced all the same. */
-  #endObservation(): AnswerFacts | null {
-    if (this.#facts !== undefined) return this.#facts;
-    for (const piece of this.#inflow.takeWaiting()) this.#observation?.push(piece, () => undefined);
-    this.#facts = this.#observation?.end() ?? null;
-    return this.#facts;
   }
 
   /** False where the record could not be appended: then the answer is broken off, never released unrecorded. */
@@ -381,10 +331,11 @@ class Relay {
         sent: this.#exchange?.sent ?? false,
         head: this.#head,
         httpStatus: this.#head?.status ?? (refusal === null ? null : refusalCatalogue[refusal.code].status),
-        captured: this.#observation?.capture.end() ?? null,
-        streamed: this.#observation?.streamed ?? this.#permit.request.facts.streamed,
+        captured: this.#answer?.captured() ?? null,
+        streamed: this.#answer?.streamed ?? this.#permit.request.facts.streamed,
         ttftMs: this.#ttftMs,
-        altered: (this.#asked?.asked ?? false) || this.#run.marks.has('output_capped'),
+        altered:
+          (this.#asked?.asked ?? false) || this.#run.marks.has('output_capped') || this.#run.marks.has('modified'),
         count: 1,
       });
       return true;

@@ -63,11 +63,7 @@ function appendIntent(run: Run, permit: Intended): Intended | Refusal {
   }
 }
 
-function buildRecord(
-  run: Run,
-  permit: Intended,
-  { seq, charged }: { seq: number; charged: Charged },
-): IntentRecord {
+function buildRecord(run: Run, permit: Intended, { seq, charged }: { seq: number; charged: Charged }): IntentRecord {
   const { spool, clock } = run.gate;
   const { identified, request, reserved } = permit;
   const { decided } = run;

@@ -1,5 +1,5 @@
-import type { Inspection, InspectionJob } from '../../policy/detectors/index.ts';
 import type { KeyHasher } from '../../policy/access/index.ts';
+import type { Inspection, InspectionJob } from '../../policy/detectors/index.ts';
 import type { LocalShare } from '../../policy/limits/index.ts';
 import type { HocError } from '../../storage/schema/errors.ts';
 import type { Frame } from '../../storage/schema/record.ts';

@@ -1,9 +1,9 @@
 import { computeProximity, planReservation, type RunProgress } from '../../policy/limits/index.ts';
 import type { Proximity } from '../../storage/schema/run.ts';
+import { admit, noteSession } from './admit.ts';
 import { computeAmounts, firstOutputTokens } from './amounts.ts';
 import { actorName } from './identify.ts';
 import { refuseByReading, refuseUnplanned } from './limit-refusal.ts';
-import { admit, noteSession } from './admit.ts';
 import {
   closeStage,
   type Identified,
@@ -38,7 +38,9 @@ export async function reserve(run: Run, permit: Permit): Promise<Reserved | Refu
   const noted = noteSession(run, permit.identified);
   const reserved = await reserveAll(run, permit);
   const session = noted === null || isRefusal(reserved) ? null : await noted;
-  const refusal = isRefusal(reserved) ? reserved : admit(run, { identified: permit.identified, request: permit.asked, reserved, session });
+  const refusal = isRefusal(reserved)
+    ? reserved
+    : admit(run, { identified: permit.identified, request: permit.asked, reserved, session });
   const result = refusal ?? reserved;
   closeStage(run, 'reserve', describe(result));
   return result;

@@ -1,7 +1,7 @@
 import { canonicalJson, commit } from '../../policy/evidence/index.ts';
 import type { Commitments, OpenDecision, OpenValues, PhaseVerdict } from '../../storage/schema/record.ts';
-import type { IdPort } from './ports.ts';
 import type { DecisionRecord } from './decision-record.ts';
+import type { IdPort } from './ports.ts';
 import type { Run, Sealed } from './run.ts';
 
 /** The commitments of a run that has no erasable value at all. */

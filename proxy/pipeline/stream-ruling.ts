@@ -1,8 +1,8 @@
-import type { DecisionRecord } from './decision-record.ts';
-import { type Cut, cutByPolicy } from './cut.ts';
-import { StreamWindow } from '../dialects/stream-window.ts';
-import type { StreamText } from '../dialects/dialect.ts';
 import { detectTools } from '../../policy/detectors/index.ts';
+import type { StreamText } from '../dialects/dialect.ts';
+import { StreamWindow } from '../dialects/stream-window.ts';
+import { type Cut, cutByPolicy } from './cut.ts';
+import type { DecisionRecord } from './decision-record.ts';
 import { inspectHere } from './inspect.ts';
 import type { Intended } from './intent.ts';
 import { firstOf, type ReadFact } from './request-facts.ts';
@@ -78,7 +78,13 @@ export class StreamRuling {
   #ask(place: Place): Cut | null {
     const { identified, asked } = this.#permit;
     const read = firstOf(this.#run.readFact, this.#readPlace(place));
-    const record = rule(this.#run, { identified, request: asked, phase: 'stream', atMs: this.#run.gate.clock.nowMs(), read });
+    const record = rule(this.#run, {
+      identified,
+      request: asked,
+      phase: 'stream',
+      atMs: this.#run.gate.clock.nowMs(),
+      read,
+    });
     const refusal = refuseByDecision(record.decision);
     if (this.#isNews(record) || refusal !== null || (this.#recorded === 0 && (place.ended || place.incomplete))) {
       this.#recorded += 1;
@@ -106,6 +112,10 @@ export class StreamRuling {
       if (name === 'stream.tools') return tools;
       return name === 'stream.detectors.dangerous_tools' ? detectTools(tools, []).length : undefined;
     };
-    return firstOf(plain, (name) => inspected.read(name), (name) => contents.get(name));
+    return firstOf(
+      plain,
+      (name) => inspected.read(name),
+      (name) => contents.get(name),
+    );
   }
 }

