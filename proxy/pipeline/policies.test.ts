@@ -1,16 +1,6 @@
 import t from 'tap';
 import type { PolicyAction, PolicyEntry } from '../../storage/schema/snapshot.ts';
-import {
-  chat,
-  chatAnswer,
-  chatEnd,
-  chatEvent,
-  openWorld,
-  eventStream,
-  idOf,
-  limit,
-  type World,
-} from './test-world.ts';
+import { chat, chatAnswer, chatEnd, chatEvent, eventStream, idOf, limit, openWorld, type World } from './test-world.ts';
 
 const deny: PolicyAction = { action: 'deny', reason: 'not here' };
 
