@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { addApply } from './commands/apply.ts';
 import { addChildren } from './commands/children.ts';
 import { addControl } from './commands/control.ts';
+import { addDetectors } from './commands/detectors.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addKeys } from './commands/keys.ts';
 import { addLimits } from './commands/limits.ts';
@@ -42,6 +43,7 @@ export function buildProgram(env: NodeJS.ProcessEnv): Command {
     addLimits,
     addRuns,
     addPolicy,
+    addDetectors,
     addDoctor,
     addProxy,
     addControl,

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { FactValue } from '../../storage/schema/decision.ts';
 import type { SessionCounts } from './ports.ts';
-import { firstOf, type ReadFact } from './request-facts.ts';
+import { firstOf, type ReadFact } from './read-fact.ts';
 import { enterDecision, refuseByDecision, rule } from './rule.ts';
 import type { Identified, Read, Refusal, Reserved, Run } from './run.ts';
 

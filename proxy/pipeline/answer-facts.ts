@@ -1,7 +1,7 @@
 import { computeCost } from '../../policy/pricing/index.ts';
 import type { FactValue } from '../../storage/schema/decision.ts';
 import type { AnswerFacts } from '../dialects/dialect.ts';
-import type { ReadFact } from './request-facts.ts';
+import type { ReadFact } from './read-fact.ts';
 import type { Run } from './run.ts';
 
 /** An answer that is complete, as far as it says something of itself. */

@@ -6,7 +6,7 @@ import { type AnswerContent, describeText, readAnswer } from './answer-texts.ts'
 import type { DecisionRecord } from './decision-record.ts';
 import { type InspectedTexts, inspectPhase, namesTexts } from './inspect.ts';
 import type { Intended } from './intent.ts';
-import { firstOf, type ReadFact } from './request-facts.ts';
+import { firstOf, type ReadFact } from './read-fact.ts';
 import { enterDecision, refuseByDecision, rule } from './rule.ts';
 import type { Refusal, Run } from './run.ts';
 

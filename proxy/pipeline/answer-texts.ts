@@ -1,5 +1,5 @@
 import type { AnswerTexts, TextSpot } from '../dialects/dialect.ts';
-import type { Contents } from './inspect.ts';
+import type { Contents } from './phase-texts.ts';
 import { decodeText } from './request-texts.ts';
 import type { Read } from './run.ts';
 

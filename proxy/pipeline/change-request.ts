@@ -1,7 +1,7 @@
 import { type Detection, redact } from '../../policy/detectors/index.ts';
 import type { FailedChange, PlannedChanges } from '../../policy/rules/index.ts';
 import type { BodyChanges } from '../dialects/dialect.ts';
-import type { RequestTexts } from './request-texts.ts';
+import type { RequestTexts } from './phase-texts.ts';
 import type { Identified, Read } from './run.ts';
 
 /** A request after the changes that its policies asked for, and those that could not be made. */

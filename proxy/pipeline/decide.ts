@@ -3,8 +3,10 @@ import { type FailedChange, planChanges } from '../../policy/rules/index.ts';
 import { changeRequest } from './change-request.ts';
 import type { DecisionRecord } from './decision-record.ts';
 import { type InspectedTexts, inspectPhase, namesTexts } from './inspect.ts';
-import { firstOf, type ReadFact, readRequestFacts } from './request-facts.ts';
-import { type RequestTexts, readTexts } from './request-texts.ts';
+import type { RequestTexts } from './phase-texts.ts';
+import { firstOf, type ReadFact } from './read-fact.ts';
+import { readRequestFacts } from './request-facts.ts';
+import { readTexts } from './request-texts.ts';
 import { enterDecision, refuseByDecision, rule } from './rule.ts';
 import { closeStage, type Identified, type Read, type Refusal, type Run } from './run.ts';
 

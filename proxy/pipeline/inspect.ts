@@ -9,6 +9,7 @@ import {
 import type { CompiledPolicies, Scan } from '../../policy/rules/index.ts';
 import type { FactValue } from '../../storage/schema/decision.ts';
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
+import type { Contents, PhaseTexts } from './phase-texts.ts';
 import type { Gate } from './ports.ts';
 
 /** UTF-16 units that are looked through where they came; about a millisecond. More goes to the inspector's thread. */
@@ -16,24 +17,11 @@ const inlineUnits = 16 * 1024;
 /** UTF-16 units beyond which nothing is looked through: the facts are missing, and each policy's `on_error` decides. */
 const mostUnits = 16 * 1024 * 1024;
 
-/** Contents of a phase by the names of their facts. Null: what the text is cannot be told. */
-export type Contents = ReadonlyMap<string, string | null>;
-
 export interface InspectedTexts {
   /** Value of a detector's count or of a scan, by the name of its fact; undefined where it was not looked for or not found out. */
   read(name: string): FactValue | undefined;
   /** Findings in each of the texts; null where they could not be looked through. */
   found: readonly (readonly Detection[])[] | null;
-}
-
-/** What a phase brings to be looked through. */
-export interface PhaseTexts {
-  phase: PolicyPhase;
-  /** What the names of detector counts start with, e.g. `detectors.`. */
-  prefix: string;
-  /** The texts that detectors look through one by one; null where the text cannot be told. */
-  texts: readonly string[] | null;
-  contents: Contents;
 }
 
 /** Whether the policies name anything that a phase's texts must be looked through for. */

@@ -1,9 +1,7 @@
 import type { FactValue } from '../../storage/schema/decision.ts';
 import { computeQuote } from './price.ts';
+import type { ReadFact } from './read-fact.ts';
 import type { Identified, Read, Run } from './run.ts';
-
-/** Value of a fact by its name; undefined or null where the run has none. */
-export type ReadFact = (name: string) => FactValue | undefined;
 
 /** What the fact readers read from: the request as it came. */
 export interface RequestSource {
@@ -58,16 +56,5 @@ export function readRequestFacts(source: RequestSource): ReadFact {
     const tag = name.slice(tagPrefix.length);
     const { tags } = source.run;
     return Object.hasOwn(tags, tag) ? tags[tag] : undefined;
-  };
-}
-
-/** Asks one reader after the other, until one has a value. */
-export function firstOf(...readers: readonly ReadFact[]): ReadFact {
-  return (name) => {
-    for (const read of readers) {
-      const value = read(name);
-      if (value !== undefined && value !== null) return value;
-    }
-    return undefined;
   };
 }

@@ -1,18 +1,6 @@
 import type { TextSpot } from '../dialects/dialect.ts';
-import type { Contents, PhaseTexts } from './inspect.ts';
+import type { Contents, RequestTexts } from './phase-texts.ts';
 import type { Read } from './run.ts';
-
-/** The texts of a request, as detectors and scans see them. */
-export interface RequestTexts {
-  /** Where each text lies in the plain body; null where the format has no reader, so that nothing can be replaced. */
-  spots: readonly TextSpot[] | null;
-  brought: PhaseTexts;
-  /** Names and arguments of the tools that its messages say were called. */
-  toolsCalled: readonly string[];
-  toolArguments: readonly string[];
-  /** The last message, by which a repeated prompt is known; null where it cannot be told. */
-  prompt: string | null;
-}
 
 /**
  * Reads the texts of a request as it came. Of a format without a reader the whole body is one text, where it is text at all;

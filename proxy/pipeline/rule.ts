@@ -7,7 +7,7 @@ import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
 import { type DecisionRecord, recordDecision } from './decision-record.ts';
 import { actorName } from './identify.ts';
 import { namesTexts } from './inspect.ts';
-import type { ReadFact } from './request-facts.ts';
+import type { ReadFact } from './read-fact.ts';
 import { type Identified, type Read, type Refusal, type Run, refuse } from './run.ts';
 import { sealDecision } from './seal.ts';
 

@@ -8,9 +8,9 @@ import type { Dialect, RequestFacts, RouteShape } from '../dialects/dialect.ts';
 import type { InboundCall } from './call.ts';
 import type { DecisionRecord } from './decision-record.ts';
 import type { CallerHeaders } from './headers.ts';
+import type { RequestTexts } from './phase-texts.ts';
 import type { Gate } from './ports.ts';
-import type { ReadFact } from './request-facts.ts';
-import type { RequestTexts } from './request-texts.ts';
+import type { ReadFact } from './read-fact.ts';
 import type { CompiledTenant } from './snapshot.ts';
 
 /** Who calls, on what terms, and where to: the permit of every later stage. */

@@ -5,7 +5,7 @@ import { type Cut, cutByPolicy } from './cut.ts';
 import type { DecisionRecord } from './decision-record.ts';
 import { inspectHere } from './inspect.ts';
 import type { Intended } from './intent.ts';
-import { firstOf, type ReadFact } from './request-facts.ts';
+import { firstOf, type ReadFact } from './read-fact.ts';
 import { enterDecision, refuseByDecision, rule } from './rule.ts';
 import type { Run } from './run.ts';
 

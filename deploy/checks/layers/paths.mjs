@@ -13,9 +13,11 @@ export const ours = '^(proxy|policy|storage|console|cli|sdk)/';
 export const schema = '^storage/schema/';
 export const contract = '^console/contract/';
 export const front = '^storage/clickhouse/front/';
+/** Entry of a thread: its process starts it by its address, not by an import; beside its message port it uses engines only. */
+export const threads = '^proxy/inspector/main\\.ts$';
 export const processes = [front, '^cli/supervisor/', '^proxy/simulator/', '^console/witness/'];
 export const engines = ['^policy/', '^proxy/dialects/'];
-export const drivers = ['^storage/(?!schema/|clickhouse/front/)', '^proxy/upstream/', '^proxy/inspector/'];
+export const drivers = ['^storage/(?!schema/|clickhouse/front/)', '^proxy/upstream/', '^proxy/inspector/(?!main\\.ts$)'];
 /** Routes, and the files in which a process listens: `server.ts` for its callers, `admin.ts` for metrics and probes. */
 export const proxyRoutes = ['^proxy/(routes/|(server|admin)\\.ts$)', '^proxy/shipper/admin\\.ts$'];
 export const consoleRoutes = ['^console/(routes/|(server|admin)\\.ts$)'];

@@ -99,7 +99,7 @@ export const operationsRules = [
     title: 'The console plane never imports the proxy plane',
     reason: 'Control must not run a request by another path than the proxy does.',
     instead: 'Use the engine in policy/ (or the dialect, which is one too), or send the proxy a command.',
-    from: code('^console/(operations|jobs|migrate|check|doctor)/', [root]),
+    from: code('^console/(operations|jobs|migrate|check|doctor|measure)/', [root]),
     to: { path: '^proxy/', pathNot: [...engines, ...drivers, root] },
   },
   {
@@ -107,7 +107,7 @@ export const operationsRules = [
     title: 'Operations never import what stands above them',
     reason: 'Calls go down the table; a call up makes a loop of owners.',
     instead: 'Return a value and let the route translate it, or take a function as a parameter.',
-    from: code('^(proxy|console)/(pipeline|shipper|operations|jobs|migrate|check|doctor)/', [root]),
+    from: code('^(proxy|console)/(pipeline|shipper|operations|jobs|migrate|check|doctor|measure)/', [root]),
     to: { path: ['^$1/(routes/|web/|witness/|simulator/|server\\.ts$)', '^cli/'], pathNot: [root] },
   },
   {

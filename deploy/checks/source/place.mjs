@@ -1,15 +1,15 @@
 import { sourceFolders } from '../layers/paths.mjs';
 
 const product = new RegExp(`^(${sourceFolders.join('|')})/`);
-const asset = /\.(lua|sql|json|md|html|css|svg|txt|pem)$/;
+const asset = /\.(lua|sql|jsonl?|md|html|css|svg|txt|pem)$/;
 
 /** Folders and loose files that the layer table knows. Everything else has no layer, so no rule would bind it. */
 const known = [
-  /^proxy\/(routes|pipeline|dialects|upstream|shipper|simulator)\//,
+  /^proxy\/(routes|pipeline|dialects|upstream|inspector|shipper|simulator)\//,
   /^proxy\/[^/]+\.ts$/,
   /^policy\/[^/]+\//,
   /^storage\/[^/]+\//,
-  /^console\/(routes|operations|jobs|migrate|check|doctor|contract|witness|web)\//,
+  /^console\/(routes|operations|jobs|migrate|check|doctor|measure|contract|witness|web)\//,
   /^console\/[^/]+\.ts$/,
   /^(cli|bench|test)\//,
 ];
@@ -44,7 +44,7 @@ export const placeRules = [
     title: 'Sources are TypeScript in kebab-case files',
     reason: 'The types are the contract between layers; a file without them has none.',
     instead:
-      'Write it as kebab-case.ts (.tsx only under console/web). Scripts, schemas and texts stand beside it as .lua, .sql, .json, .md.',
+      'Write it as kebab-case.ts (.tsx only under console/web). Scripts, schemas and texts stand beside it as .lua, .sql, .json, .jsonl, .md.',
     applies: (path) => product.test(path) && !asset.test(path) && !/(^|\/)fixtures\//.test(path),
     find: ({ path }) => {
       const form = path.startsWith('console/web/') ? /\.(ts|tsx)$/ : /\.ts$/;

@@ -1,0 +1,27 @@
+import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
+import type { TextSpot } from '../dialects/dialect.ts';
+
+/** Contents of a phase by the names of their facts. Null: what the text is cannot be told. */
+export type Contents = ReadonlyMap<string, string | null>;
+
+/** What a phase brings to be looked through. */
+export interface PhaseTexts {
+  phase: PolicyPhase;
+  /** What the names of detector counts start with, e.g. `detectors.`. */
+  prefix: string;
+  /** The texts that detectors look through one by one; null where the text cannot be told. */
+  texts: readonly string[] | null;
+  contents: Contents;
+}
+
+/** The texts of a request, as detectors and scans see them. */
+export interface RequestTexts {
+  /** Where each text lies in the plain body; null where the format has no reader, so that nothing can be replaced. */
+  spots: readonly TextSpot[] | null;
+  brought: PhaseTexts;
+  /** Names and arguments of the tools that its messages say were called. */
+  toolsCalled: readonly string[];
+  toolArguments: readonly string[];
+  /** The last message, by which a repeated prompt is known; null where it cannot be told. */
+  prompt: string | null;
+}
