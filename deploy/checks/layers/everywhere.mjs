@@ -107,7 +107,11 @@ export const generalRules = [
     reason: 'A route, an operation or a driver that no process can reach is not part of the product.',
     instead: 'Register it where its process is put together (server.ts, main.ts), or delete it.',
     from: { path: '^cli/main\\.ts$' },
-    to: { path: '^(proxy|storage|console|cli)/', pathNot: [...tests, '^console/web/', '\\.d\\.ts$', threads], reachable: false },
+    to: {
+      path: '^(proxy|storage|console|cli)/',
+      pathNot: [...tests, '^console/web/', '\\.d\\.ts$', threads],
+      reachable: false,
+    },
   },
   {
     id: 'HOC-LAYER-43',

@@ -17,7 +17,11 @@ export const front = '^storage/clickhouse/front/';
 export const threads = '^proxy/inspector/main\\.ts$';
 export const processes = [front, '^cli/supervisor/', '^proxy/simulator/', '^console/witness/'];
 export const engines = ['^policy/', '^proxy/dialects/'];
-export const drivers = ['^storage/(?!schema/|clickhouse/front/)', '^proxy/upstream/', '^proxy/inspector/(?!main\\.ts$)'];
+export const drivers = [
+  '^storage/(?!schema/|clickhouse/front/)',
+  '^proxy/upstream/',
+  '^proxy/inspector/(?!main\\.ts$)',
+];
 /** Routes, and the files in which a process listens: `server.ts` for its callers, `admin.ts` for metrics and probes. */
 export const proxyRoutes = ['^proxy/(routes/|(server|admin)\\.ts$)', '^proxy/shipper/admin\\.ts$'];
 export const consoleRoutes = ['^console/(routes/|(server|admin)\\.ts$)'];
