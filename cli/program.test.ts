@@ -182,3 +182,92 @@ t.test('a created key is shown once with a notice, and asked for as given', asyn
   t.same(JSON.parse(control.asked[0]?.body ?? ''), { tenant: 'acme', name: 'app', sub_tenant: 's' });
   t.same(JSON.parse((await hoc(['keys', 'create', '-t', 'acme', '-n', 'app', '--json'], control.env)).stdout), key);
 });
+
+const noOpinion = {
+  runs: 0,
+  decisions: 0,
+  conditions: { same: 0, different: 0, not_supported: {} },
+  decided_again: { exact: 0, same: 0, different: 0, not_possible: {} },
+  differing: [],
+  next: null,
+};
+
+t.test(
+  'a second opinion goes on from page to page up to its limit, sums, and ends with 1 where one differs',
+  async (t) => {
+    const page = {
+      ...noOpinion,
+      runs: 100,
+      conditions: { same: 5, different: 0, not_supported: { why: 2 } },
+      next: 'r1',
+    };
+    const differing = [
+      { run_id: 'r0', phase: 'request', what: 'condition', policy: 'p\u001b[2J@1', ours: 'true', theirs: 'false' },
+    ];
+    const last = {
+      ...page,
+      conditions: { same: 3, different: 1, not_supported: { why: 1 } },
+      differing,
+      runs: 20,
+      next: 'r2',
+    };
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      response.end(JSON.stringify((request.url ?? '').includes('cursor=r1') ? last : page));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.teardown(() => server.close());
+    const { port } = server.address() as { port: number };
+    const env = { HOC_URL: `http://127.0.0.1:${port}`, HOC_TOKEN: 'token-of-test' };
+    const done = await hoc(['policy', 'second-opinion', '--limit', '120', '--since', '2h', '--tenant', 'acme'], env);
+    t.equal(done.code, 1, done.stderr);
+    t.match(asked, [/tenant=acme/, /limit=20&.*cursor=r1|cursor=r1.*limit=20/]);
+    t.match(done.stdout, /^120 runs/);
+    t.match(done.stdout, / 8 {2}same\n +1 {2}different\n +3 {2}not supported\n +3 {2}why/);
+    t.match(done.stdout, /run r0 request policy p\\x1b\[2J@1: true \(engine\), false \(json-logic-js\)/);
+    t.equal((await hoc(['policy', 'second-opinion', '--since', 'yesterday'], env)).code, 2);
+  },
+);
+
+t.test('a run whose decision is not kept any more is told so, with exit code 1', async (t) => {
+  const phase = {
+    phase: 'request',
+    state: 'erased',
+    context: null,
+    context_holds: null,
+    words: ['deny by policy:p@1', 'gone'],
+  };
+  const run = {
+    run_id: 'r1',
+    status: 'blocked',
+    verdict: 'deny',
+    decided_by: 'policy:p@1',
+    tenant: 'acme',
+    snapshot_id: null,
+  };
+  const { env } = await startControl({
+    'GET /api/v1/runs/r1/explanation': { body: JSON.stringify({ ...run, phases: [phase] }) },
+    'GET /api/v1/runs/r2/explanation': { body: JSON.stringify({ ...run, phases: [] }) },
+  });
+  const erased = await hoc(['runs', 'explain', 'r1'], env);
+  t.equal(erased.code, 1);
+  t.equal(erased.stdout, 'run r1: blocked, deny by policy:p@1\ntenant acme\n\nrequest: deny by policy:p@1\n  gone\n');
+  const none = await hoc(['runs', 'explain', 'r2'], env);
+  t.equal(none.code, 1);
+  t.match(none.stdout, /nothing to explain/);
+  t.equal((await hoc(['runs', 'explain', 'r3'], env)).code, 1);
+});
+
+t.test('facts and operators are listed without a running HOC, as text and as JSON', async (t) => {
+  const [facts, json, operators] = await Promise.all([
+    hoc(['policy', 'facts']),
+    hoc(['policy', 'facts', '--json']),
+    hoc(['policy', 'operators']),
+  ]);
+  t.match(facts.stdout, /^request\.body_bytes +integer +bytes +request admit response stream +size of the body$/m);
+  t.match(facts.stdout, /^jailbreak +heuristic/m);
+  t.match(JSON.parse(json.stdout), { facts: [{ name: 'request.model', type: 'text' }], detectors: [{ id: 'email' }] });
+  t.match(operators.stdout, /^during +time/m);
+});

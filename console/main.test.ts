@@ -38,7 +38,7 @@ t.test('migrations of both engines run once', async (t) => {
   const [first, second] = await Promise.all([runMigrate(env), runMigrate(env)]);
   t.same(
     [...first.postgres, ...second.postgres],
-    ['0001-control-state', '0002-counters', '0003-tenant-settings', '0004-acknowledgements'],
+    ['0001-control-state', '0002-counters', '0003-tenant-settings', '0004-acknowledgements', '0005-snapshots'],
   );
   t.ok([...first.clickhouse, ...second.clickhouse].length > 0);
   t.same(await runMigrate(env), { postgres: [], clickhouse: [] });

@@ -196,6 +196,8 @@ const routes: readonly { method: string; path: string; allowed: Caller[] | 'publ
   { method: 'POST', path: '/api/v1/keys/key_none/revoke', allowed: platform },
   { method: 'GET', path: '/api/v1/runs', allowed: platform },
   { method: 'GET', path: '/api/v1/runs/none', allowed: platform },
+  { method: 'GET', path: '/api/v1/runs/none/explanation', allowed: platform },
+  { method: 'GET', path: '/api/v1/policies/second-opinion?since_ms=0', allowed: platform },
   { method: 'GET', path: '/api/v1/runs/export', allowed: platform },
   { method: 'GET', path: '/api/v1/tenants', allowed: platform },
   { method: 'GET', path: '/api/v1/doctor', allowed: platform },

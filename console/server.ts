@@ -10,6 +10,7 @@ import { installationRoutes } from './routes/installation.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { limitRoutes } from './routes/limits.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { policyRoutes } from './routes/policies.ts';
 import { sendProblem, sendUnknownRoute } from './routes/problem.ts';
 import { runRoutes } from './routes/runs.ts';
 
@@ -58,6 +59,7 @@ export async function createServer(parts: ServerParts): Promise<FastifyInstance>
   await server.register(installationRoutes(parts.context, parts.diagnosis), api);
   await server.register(keyRoutes(parts.context), api);
   await server.register(limitRoutes(parts.context), api);
+  await server.register(policyRoutes(parts.context), api);
   await server.register(runRoutes(parts.context), api);
   const internal = { prefix: '/internal/v1' };
   await server.register(nodeRoutes(parts.context), internal);

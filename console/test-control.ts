@@ -134,11 +134,14 @@ export async function launchTestControl(options: { bin?: string } = {}): Promise
       readPage: async () => ({ rows: runs, next: null }),
       read: async (_scope, id) => {
         const run = runs.find((row) => row.run_id === id);
-        return run === undefined ? null : { run, context: null, decision: null, payloads: [], records: [] };
+        return run === undefined
+          ? null
+          : { run, context: null, decision: null, decisions: null, payloads: [], records: [] };
       },
       stream: async function* () {
         yield* runs;
       },
+      decisions: async () => [],
     },
     metrics: {
       auditAppended: () => undefined,

@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { addPolicySecondOpinion } from './policy-second-opinion.ts';
+import { addPolicyTables } from './policy-tables.ts';
 
 const help = `
 Checks the file alone: no running HOC is needed. Findings are printed as file:line field: message.
@@ -6,9 +8,9 @@ Checks the file alone: no running HOC is needed. Findings are printed as file:li
 Example:
   $ hoc policy check hoc.yaml`;
 
-/** Adds `hoc policy check`. */
+/** Adds `hoc policy check | facts | operators | second-opinion`. */
 export function addPolicy(program: Command, env: NodeJS.ProcessEnv): void {
-  const policy = program.command('policy').description('Work on policies without a running HOC.');
+  const policy = program.command('policy').description('Work on policies.');
   policy
     .command('check')
     .description('Check a configuration file and its policies.')
@@ -19,4 +21,6 @@ export function addPolicy(program: Command, env: NodeJS.ProcessEnv): void {
       const { runPolicyCheck } = await import('../../console/check/main.ts');
       process.exitCode = await runPolicyCheck({ file, json: json === true, env });
     });
+  addPolicyTables(policy);
+  addPolicySecondOpinion(policy, env);
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ShownRun } from '../../console/contract/index.ts';
+import type { ShownDecision, ShownRun } from '../../console/contract/index.ts';
 import { withControl } from '../connection.ts';
 import { formatCharge } from '../output/charge.ts';
 import { formatUsd } from '../output/money.ts';
@@ -18,7 +18,10 @@ export function addRunsShow(runs: Command, env: NodeJS.ProcessEnv): void {
     .description('Show one run: what it was, what was decided and why, and its events.')
     .argument('<run-id>', 'the id from x-hoc-run-id or "hoc runs list"')
     .option('-d, --data <dir>', 'data folder of a running "hoc start"')
-    .addHelpText('after', '\nExample:\n  $ hoc runs show 0192f0c1-2d3e-7abc-8def-0123456789ab')
+    .addHelpText(
+      'after',
+      '\n"hoc runs explain" tells which facts made which condition hold.\n\nExample:\n  $ hoc runs show 0192f0c1-2d3e-7abc-8def-0123456789ab',
+    )
     .action(async (id: string, _flags: ShowFlags, command: Command) => {
       const flags = command.optsWithGlobals<ShowFlags>();
       const run = await withControl(flags, env, (client) => client.showRun(id));
@@ -61,6 +64,21 @@ function formatRun(run: ShownRun): string {
     neutraliseTerminal(`  ${`${(at_us / 1000).toFixed(2)} ms`.padStart(13)}  ${stage.padEnd(9)} ${detail}`),
   );
   const limits = run.limits.map((charge) => neutraliseTerminal(`  ${formatCharge(charge)}`));
-  const parts = [lines, limits, events].filter((part) => part.length > 0);
+  const decisions = run.decisions.flatMap(formatDecision).map((line) => neutraliseTerminal(`  ${line}`));
+  const parts = [lines, decisions, limits, events].filter((part) => part.length > 0);
   return `${parts.map((part) => part.join('\n')).join('\n\n')}\n`;
+}
+
+/** What one phase decided: its verdict and owner, each change and its fate, its tags. */
+function formatDecision({ context, decision }: ShownDecision): string[] {
+  const { verdict, owner, reason, modifications, tags } = decision;
+  const by = owner === null ? '' : ` by ${owner}`;
+  const changes = modifications.map(
+    ({ policy, version, change, detail, applied, why }) =>
+      `${change} ${detail} of policy ${policy} v${version}: ${applied ? 'applied' : `not applied, ${why ?? ''}`}`,
+  );
+  const tagged = Object.entries(tags).map(([name, value]) => `${name}=${value}`);
+  const more = [...changes, ...(tagged.length === 0 ? [] : [`tags ${tagged.join(', ')}`])];
+  const head = `${`${context.phase} phase`.padEnd(14)} ${verdict}${by}${reason === '' ? '' : `: ${reason}`}`;
+  return [head, ...more.map((line) => `${' '.repeat(15)}${line}`)];
 }

@@ -5,6 +5,7 @@ import { withControl } from '../connection.ts';
 import { formatUsd } from '../output/money.ts';
 import { print, printJson } from '../output/print.ts';
 import { formatTable } from '../output/table.ts';
+import { addRunsExplain } from './runs-explain.ts';
 import { addRunsExport } from './runs-export.ts';
 import { addRunsShow } from './runs-show.ts';
 
@@ -25,7 +26,7 @@ interface ListFlags {
 
 const statuses = ['running', 'succeeded', 'failed', 'blocked', 'truncated', 'cancelled', 'abandoned'];
 
-/** Adds `hoc runs list | show | export`. */
+/** Adds `hoc runs list | show | explain | export`. */
 export function addRuns(program: Command, env: NodeJS.ProcessEnv): void {
   const runs = program.command('runs').description('Look at runs.');
   runs
@@ -55,6 +56,7 @@ export function addRuns(program: Command, env: NodeJS.ProcessEnv): void {
     )
     .action(async (_flags: ListFlags, command: Command) => listRuns(command.optsWithGlobals<ListFlags>(), env));
   addRunsShow(runs, env);
+  addRunsExplain(runs, env);
   addRunsExport(runs, env);
 }
 

@@ -1,4 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { type DetectorDescription, describeDetectors, detectorVersion } from '../../policy/detectors/index.ts';
+import {
+  describeFacts,
+  describeOperators,
+  type FactDescription,
+  type OperatorDescription,
+} from '../../policy/rules/index.ts';
 import type { Variables } from '../../storage/process/environment.ts';
 import type { Finding } from '../../storage/schema/errors.ts';
 import { resolveSecrets } from '../contract/secret-names.ts';
@@ -9,6 +16,29 @@ export interface CheckReport {
   ok: boolean;
   file: string;
   findings: readonly Finding[];
+}
+
+/** Everything that a condition can name, as `hoc policy facts --json` prints it. */
+export interface FactTables {
+  facts: readonly FactDescription[];
+  /** Version of the rules and libraries that findings depend on. */
+  detector_version: string;
+  detectors: readonly DetectorDescription[];
+}
+
+/** The closed table of facts, and the detectors whose counts stand in it. */
+export function readFactTables(): FactTables {
+  return { facts: describeFacts(), detector_version: detectorVersion, detectors: describeDetectors() };
+}
+
+/** Everything that a condition can do with facts, as `hoc policy operators --json` prints it. */
+export interface OperatorTable {
+  operators: readonly OperatorDescription[];
+}
+
+/** The closed table of operators, special forms first. */
+export function readOperatorTable(): OperatorTable {
+  return { operators: describeOperators() };
 }
 
 /**

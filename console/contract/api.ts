@@ -3,6 +3,7 @@ import type { Decision, DecisionContext } from '../../storage/schema/decision.ts
 import type { Finding } from '../../storage/schema/errors.ts';
 import type { LimitCharge, RunRow } from '../../storage/schema/run.ts';
 import type { LimitUnit } from '../../storage/schema/snapshot.ts';
+import type { ShownDecision } from './decisions.ts';
 
 /** Bodies and answers of `/api/v1`, snake_case as everywhere in JSON. */
 const strict = { additionalProperties: false } as const;
@@ -120,6 +121,8 @@ export interface ShownPayload {
   content_encoding: string | null;
   whole_bytes: number;
   stored_bytes: number;
+  /** Whether it is the text alone, with what the detectors found taken out; its commitment covers what is stored then. */
+  redacted: boolean;
   text: string | null;
   base64: string | null;
 }
@@ -130,6 +133,8 @@ export interface ShownRun extends Omit<RunRow, 'limits'> {
   limits: readonly (LimitCharge & { unit: LimitUnit | null })[];
   context: DecisionContext | null;
   decision: Decision | null;
+  /** What each phase decided, in order; the run's own decision is one of them. */
+  decisions: readonly ShownDecision[];
   payloads: readonly ShownPayload[];
   records: readonly {
     proxy_id: string;

@@ -20,6 +20,7 @@ import type {
   ShownRun,
   TenantSummary,
 } from './api.ts';
+import type { ExplainedRun, SecondOpinionPage, SecondOpinionQuery } from './decisions.ts';
 
 interface Call {
   method: 'GET' | 'POST';
@@ -82,6 +83,16 @@ export class ControlClient {
   /** One run with its decision and events; throws `not_found`. */
   showRun(id: string): Promise<ShownRun> {
     return this.#json({ method: 'GET', path: `/api/v1/runs/${encodeURIComponent(id)}` });
+  }
+
+  /** Why a run was decided as it was; throws `not_found`. */
+  explainRun(id: string): Promise<ExplainedRun> {
+    return this.#json({ method: 'GET', path: `/api/v1/runs/${encodeURIComponent(id)}/explanation` });
+  }
+
+  /** A page of recorded runs, newest first, judged once more by json-logic-js and by the engine itself. */
+  askSecondOpinion(query: SecondOpinionQuery): Promise<SecondOpinionPage> {
+    return this.#json({ method: 'GET', path: '/api/v1/policies/second-opinion', query });
   }
 
   /** All runs of all time as JSON lines, in chunks of bytes as they arrive; ends with an error where the stream is cut. */

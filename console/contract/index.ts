@@ -10,5 +10,6 @@ export {
   renderConfigurationSchema,
   type TenantConfiguration,
 } from './configuration.ts';
+export * from './decisions.ts';
 export { type ExportedRun, runExportFields } from './run-export.ts';
 export { firstKeyVariable, listSecretNames, resolveSecrets } from './secret-names.ts';

@@ -16,6 +16,7 @@ import type {
   ProviderRow,
   ServiceTokenRow,
   SettingRow,
+  SnapshotRow,
   SpoolRow,
   SubTenantStateRow,
   TenantObjects,
@@ -23,7 +24,7 @@ import type {
 } from '../../storage/schema/control.ts';
 import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
 import type { LiveState, SpoolReport } from '../../storage/schema/live.ts';
-import type { PayloadHead } from '../../storage/schema/record.ts';
+import type { OpenDecision, PayloadHead } from '../../storage/schema/record.ts';
 import type {
   CounterWindow,
   GoneRun,
@@ -79,6 +80,8 @@ export interface ControlTransaction {
   readDocument(sha256: string): Promise<Buffer | null>;
   readLatestManifest(): Promise<ManifestRow | null>;
   insertManifest(row: ManifestRow): Promise<void>;
+  saveSnapshots(rows: readonly SnapshotRow[]): Promise<void>;
+  readSnapshot(id: string): Promise<SnapshotRow | null>;
   readNodeByToken(tokenHash: string): Promise<NodeRow | null>;
   readNodeByName(name: string): Promise<NodeRow | null>;
   saveNode(row: NodeRow): Promise<void>;
@@ -230,6 +233,8 @@ export interface RecordedRun {
   run: RunRow;
   context: DecisionContext | null;
   decision: Decision | null;
+  /** One a phase; null where the decision above is the only one, or where they were erased. */
+  decisions: readonly OpenDecision[] | null;
   payloads: readonly (PayloadHead & { body: Buffer })[];
   /** The sealed records behind it: exact bytes and leaf hashes. */
   records: readonly {
@@ -242,6 +247,18 @@ export interface RecordedRun {
   }[];
 }
 
+/** What was decided of one run, and on what; null where it was not recorded, or was erased. */
+export interface DecidedRun {
+  run_id: string;
+  tenant: string | null;
+  snapshot_id: string | null;
+  context: DecisionContext | null;
+  context_digest: string | null;
+  decision: Decision | null;
+  decision_digest: string | null;
+  decisions: readonly OpenDecision[] | null;
+}
+
 /** Recorded runs. */
 export interface RunsPort {
   readPage(
@@ -250,6 +267,11 @@ export interface RunsPort {
   ): Promise<{ rows: readonly RunRow[]; next: string | null }>;
   read(scope: TenantScope, runId: string): Promise<RecordedRun | null>;
   stream(scope: TenantScope): AsyncIterable<RunRow>;
+  /** Decisions of runs with ids below `below` that began at `sinceMs` (Unix ms) or later, newest first; none at the end. */
+  decisions(
+    scope: TenantScope,
+    query: { limit: number; sinceMs: number; below: string | null },
+  ): Promise<readonly DecidedRun[]>;
 }
 
 /** Counts and times of what control does; names and labels are bounded. */

@@ -3,21 +3,17 @@ import { unitOf } from '../../policy/limits/index.ts';
 import type { Principal } from '../../storage/schema/control.ts';
 import { HocError } from '../../storage/schema/errors.ts';
 import type { RunRow } from '../../storage/schema/run.ts';
-import type { TenantScope } from '../../storage/schema/scope.ts';
 import type { LimitEntry } from '../../storage/schema/snapshot.ts';
 import type { RunsPage, RunsQuery, ShownPayload, ShownRun } from '../contract/api.ts';
 import { type ExportedRun, runExportFields } from '../contract/run-export.ts';
 import type { ControlContext } from './context.ts';
+import { listDecisions } from './decisions/phases.ts';
 import type { RecordedRun } from './ports.ts';
+import { narrowScope, scopeOf } from './scope.ts';
 
 type Payload = RecordedRun['payloads'][number];
 
 const pageRows = 50;
-
-/** What a principal may see. Today every principal of `/api/v1` is the platform's own: all tenants. */
-function scopeOf(_principal: Principal): TenantScope {
-  return { kind: 'all' };
-}
 
 /** A page of runs, newest first. `next` is the cursor of the page after, null at the end. */
 export async function listRuns(
@@ -26,8 +22,11 @@ export async function listRuns(
   query: RunsQuery,
 ): Promise<RunsPage<RunRow>> {
   const { limit, cursor, tenant, ...filter } = query;
-  const scope: TenantScope = tenant === undefined ? scopeOf(principal) : { kind: 'tenant', tenant };
-  const page = await context.runs.readPage(scope, { limit: limit ?? pageRows, cursor: cursor ?? null, filter });
+  const page = await context.runs.readPage(narrowScope(principal, tenant), {
+    limit: limit ?? pageRows,
+    cursor: cursor ?? null,
+    filter,
+  });
   return { runs: page.rows, next: page.next };
 }
 
@@ -37,7 +36,9 @@ export async function showRun(context: ControlContext, principal: Principal, run
   if (found === null) throw new HocError({ code: 'not_found', publicMessage: 'There is no run of that id' });
   const { run, context: decided, decision, payloads, records } = found;
   const limits = await nameUnits(context, run);
-  return { ...run, limits, context: decided, decision, payloads: payloads.map(showPayload), records };
+  const { context_digest, decision_digest } = run;
+  const decisions = listDecisions({ ...found, context_digest, decision_digest });
+  return { ...run, limits, context: decided, decision, decisions, payloads: payloads.map(showPayload), records };
 }
 
 /** A limit never changes what it counts, so its newest version names the unit of every charge. */
@@ -52,10 +53,11 @@ async function nameUnits(context: ControlContext, run: RunRow): Promise<ShownRun
   });
 }
 
-function showPayload({ part, content_type, content_encoding, whole_bytes, stored_bytes, body }: Payload): ShownPayload {
+function showPayload({ body, redacted, ...head }: Payload): ShownPayload {
+  const { part, content_type, content_encoding, whole_bytes, stored_bytes } = head;
   const text = isUtf8(body) ? body.toString('utf8') : null;
   const base64 = text === null ? body.toString('base64') : null;
-  return { part, content_type, content_encoding, whole_bytes, stored_bytes, text, base64 };
+  return { part, content_type, content_encoding, whole_bytes, stored_bytes, redacted: redacted === true, text, base64 };
 }
 
 function exportRun(row: RunRow): ExportedRun {

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { runsQuerySchema } from '../contract/api.ts';
 import type { ControlContext } from '../operations/context.ts';
+import { explainRun } from '../operations/decisions/explain.ts';
 import { exportRuns, listRuns, showRun } from '../operations/runs.ts';
 import { principalOf } from './access.ts';
 
@@ -26,7 +27,7 @@ async function* joinLines(
   if (chunk.length > 0) yield chunk;
 }
 
-/** Recorded runs: a page, one, and all of them as JSON lines. */
+/** Recorded runs: a page, one, why it was decided so, and all of them as JSON lines. */
 export function runRoutes(context: ControlContext): FastifyPluginAsyncTypebox {
   return async (server) => {
     server.get(
@@ -46,6 +47,11 @@ export function runRoutes(context: ControlContext): FastifyPluginAsyncTypebox {
     );
     server.get('/runs/:id', { config: { permission: 'runs.read' }, schema: { params: runParams } }, async (request) =>
       showRun(context, principalOf(request), request.params.id),
+    );
+    server.get(
+      '/runs/:id/explanation',
+      { config: { permission: 'runs.read' }, schema: { params: runParams } },
+      async (request) => explainRun(context, principalOf(request), request.params.id),
     );
   };
 }

@@ -50,6 +50,11 @@ const catalogue: readonly DetectorDescription[] = [
 /** Every detector, in the order of the catalogue. */
 export const detectorIds: readonly DetectorId[] = catalogue.map(({ id }) => id);
 
+/** Detectors of what is personal or secret: what a redacting capture takes out, whatever the policies name. */
+export const sensitiveDetectors: readonly DetectorId[] = catalogue
+  .filter(({ kind }) => kind !== 'heuristic')
+  .map(({ id }) => id);
+
 /** The catalogue of detectors. */
 export function describeDetectors(): readonly DetectorDescription[] {
   return catalogue;

@@ -89,11 +89,15 @@ t.test('the catalogue names every detector once, with countries where only some 
 });
 
 t.test('the version names the libraries that are installed', async (t) => {
-  const installed = (name: string) => {
-    const path = new URL('../../package.json', import.meta.url);
-    const { dependencies } = JSON.parse(readFileSync(path, 'utf8')) as { dependencies: Record<string, string> };
-    return `${name}-${dependencies[name]}`;
-  };
-  const libraries = ['re2js', 'libphonenumber-js', 'validator'].map(installed);
+  const homes: [string, string][] = [
+    ['re2js', '../package.json'],
+    ['libphonenumber-js', './package.json'],
+    ['validator', './package.json'],
+  ];
+  const libraries = homes.map(([name, manifest]) => {
+    const path = new URL(manifest, import.meta.resolve(name));
+    const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
+    return `${name}-${version}`;
+  });
   t.equal(detectorVersion, ['hoc-detectors-1', ...libraries].join('/'));
 });

@@ -1,6 +1,6 @@
 import type { Detection, DetectorId, Span } from './detector.ts';
-import { findJailbreaks } from './heuristics/jailbreak.ts';
-import { findPromptInjections, findTags } from './heuristics/prompt-injection.ts';
+import { findJailbreaks, warmJailbreaks } from './heuristics/jailbreak.ts';
+import { findPromptInjections, findTags, warmPromptInjections } from './heuristics/prompt-injection.ts';
 import { findEmails } from './personal/email.ts';
 import { findIbans } from './personal/iban.ts';
 import { findIpAddresses } from './personal/ip-address.ts';
@@ -9,12 +9,12 @@ import { findPaymentCards } from './personal/payment-card.ts';
 import { findPhones } from './personal/phone.ts';
 import { markOf, redact } from './redact.ts';
 import { mapFromRedacted } from './redacted-places.ts';
-import { findAccessTokens } from './secrets/access-tokens.ts';
+import { findAccessTokens, warmAccessTokens } from './secrets/access-tokens.ts';
 import { findCloudKeys } from './secrets/cloud-keys.ts';
 import { findPrivateKeys } from './secrets/private-keys.ts';
 import { findProviderKeys } from './secrets/provider-keys.ts';
 import { mergeSpans } from './spans.ts';
-import { findDangerousArguments } from './tools/tools.ts';
+import { findDangerousArguments, warmDangerousArguments } from './tools/tools.ts';
 import { buildView, type View } from './view.ts';
 
 const finders: Readonly<Record<DetectorId, (view: View) => Span[]>> = {
@@ -32,6 +32,23 @@ const finders: Readonly<Record<DetectorId, (view: View) => Span[]>> = {
   jailbreak: findJailbreaks,
   dangerous_tools: findDangerousArguments,
 };
+
+const warmers: Partial<Record<DetectorId, () => Generator<void, void>>> = {
+  provider_key: findProviderKeys.warm,
+  cloud_key: findCloudKeys.warm,
+  access_token: warmAccessTokens,
+  prompt_injection: warmPromptInjections,
+  jailbreak: warmJailbreaks,
+  dangerous_tools: warmDangerousArguments,
+};
+
+/**
+ * Compiles what detectors need, in steps of a few milliseconds, so that none of it is left to the first text: together they take some
+ * hundred. Without it `detect` compiles what it needs when it needs it.
+ */
+export function* warmDetectors(ids: Iterable<DetectorId>): Generator<void, void> {
+  for (const id of new Set(ids)) yield* warmers[id]?.() ?? [];
+}
 
 /** How often a text is looked at again without what was found. Two times are enough for all but built cases. */
 const mostRounds = 3;

@@ -1,7 +1,13 @@
-export { type DetectorDescription, describeDetectors, detectorIds, detectorVersion } from './catalogue.ts';
-export { detect } from './detect.ts';
+export {
+  type DetectorDescription,
+  describeDetectors,
+  detectorIds,
+  detectorVersion,
+  sensitiveDetectors,
+} from './catalogue.ts';
+export { detect, warmDetectors } from './detect.ts';
 export type { Detection, DetectorId } from './detector.ts';
-export { type Inspection, type InspectionJob, inspectTexts, sizeOf } from './inspect.ts';
+export { type Inspection, type InspectionJob, idleJob, inspectTexts, sizeOf } from './inspect.ts';
 export { type LabelledText, readLabelled } from './labelled.ts';
 export { type DetectorScore, measureDetectors, type Score } from './measure.ts';
 export { checkPattern } from './pattern.ts';

@@ -6,6 +6,9 @@ export const maxPatternLength = 250;
 const maxInstructions = 1_500;
 /** Character ranges of all its classes together: `\pL` alone has about 650, and each repetition repeats them. */
 const maxRanges = 20_000;
+/** What people bring from other engines: looking ahead and behind, atomic groups, possessive quantifiers, backreferences. */
+const beyondRe2 = /\(\?(?:[=!>]|<[=!])|[*+?}]\+|\\[1-9]/;
+const lacking = '; RE2 has no look-around, atomic groups, possessive quantifiers or backreferences';
 
 /**
  * Why a pattern may not stand in a policy, or null for a good one: no RE2 syntax, longer than 250 characters, or a program
@@ -19,7 +22,7 @@ export function checkPattern(pattern: string): string | null {
     if (inst.length > maxInstructions) return `compiles to more than ${maxInstructions} instructions`;
     return countRanges(inst) > maxRanges ? `has more than ${maxRanges} character ranges` : null;
   } catch (cause) {
-    return `is not a regular expression of RE2 (${reasonOf(cause)})`;
+    return `is not a regular expression of RE2 (${reasonOf(cause)})${beyondRe2.test(pattern) ? lacking : ''}`;
   }
 }
 

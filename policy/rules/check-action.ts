@@ -26,7 +26,7 @@ export function checkAction(then: unknown, phase: PolicyPhase): Fault[] {
   const allowed = actionsOf[phase];
   if (!allowed.some((name) => name === action)) {
     const last = allowed.at(-1);
-    const message = `a ${phase} policy can ${allowed.slice(0, -1).join(', ')} or ${last}`;
+    const message = `${phase === 'admit' ? 'an' : 'a'} ${phase} policy can ${allowed.slice(0, -1).join(', ')} or ${last}`;
     return [{ path: '.then.action', message }];
   }
   if (action === 'tag') return checkTags(tags);

@@ -1,6 +1,6 @@
 import { checkScalar } from './check-literal.ts';
 import type { Expression, FactExpression, ItemName } from './expression.ts';
-import { isVisible } from './facts.ts';
+import { findFact, isVisible } from './facts.ts';
 import { plain } from './kinds.ts';
 import { findNearestName } from './nearest-name.ts';
 import { checkPatternText } from './pattern.ts';
@@ -42,7 +42,7 @@ function checkFactName(name: string, place: Place, walk: Walk): FactExpression |
   if (definition === undefined) return fault(walk, place, explainUnknownFact(name, walk));
   if (!isVisible(definition.phase, walk.phase)) {
     const { phase } = definition;
-    return fault(walk, place, `${name} belongs to phase ${phase}, which a ${walk.phase} policy cannot read`);
+    return fault(walk, place, `${name} belongs to phase ${phase}, which ${walk.phase} policies cannot read`);
   }
   const { type, unit } = definition;
   return { kind: 'fact', type, unit, name, fallback: null };
@@ -54,8 +54,11 @@ function explainUnknownFact(name: string, walk: Walk): string {
     return phase !== undefined && isVisible(phase, walk.phase);
   });
   const near = findNearestName(name, names);
-  const hint = near === null ? `known: ${names.join(' ')} tags.<name>` : `did you mean ${near}?`;
-  return `unknown fact ${quote(name)}; ${hint}`;
+  if (near !== null) return `unknown fact ${quote(name)}; did you mean ${near}?`;
+  // A reading in its right form that is not found is of a limit that the tenant does not have.
+  const isReading = name.startsWith('readings.') && findFact(name) !== undefined;
+  const lacksLimit = !isReading ? '' : ', for the tenant has no limit of that id';
+  return `unknown fact ${quote(name)}${lacksLimit}; known: what "hoc policy facts" lists`;
 }
 
 /** `missing`: names one by one or as one list. `missing_some`: how many are enough, and a list. */

@@ -24,6 +24,8 @@ export interface FreezeInput {
    * or as its digest and length.
    */
   read: (fact: string) => FactValue | undefined;
+  /** Whether contents are bound by their digests: where the texts themselves are kept. True unless told. */
+  digests?: boolean;
 }
 
 /** A value as it is frozen; `decidable` is false where the context holds only a digest of it. */
@@ -38,7 +40,7 @@ interface Frozen {
  * Closed types, no floats: fractions are rounded up, amounts are held within 9e15. A fact that is absent or of the wrong type
  * stands as null and in `missing`. A text over 4,096 units or with lone surrogates, or a list over 1,024 items or 65,536
  * units, stands as `sha256:<hex>:<units>` (a list as one such item) and in `missing` too: no policy may be passed by
- * padding what it looks at, so its `on_error` decides. A content stands as its digest and length whatever it is. Throws
+ * padding what it looks at, so its `on_error` decides. A content stands as its digest and length whatever it is; without `digests` as its length alone. Throws
  * `internal` for a name outside the fact table.
  */
 export function freezeContext(input: FreezeInput): DecisionContext {
@@ -48,14 +50,14 @@ export function freezeContext(input: FreezeInput): DecisionContext {
     const definition = findFact(name);
     if (definition === undefined)
       throw new HocError({ code: 'internal', publicMessage: 'a fact outside the fact table' });
-    const frozen = freezeFact(definition, input.read(name));
+    const frozen = freezeFact(definition, input.read(name), input.digests ?? true);
     facts[name] = frozen?.value ?? null;
     if (frozen === null || !frozen.decidable) missing.push(name);
   }
   return { v: 1, phase: input.phase, at_ms: Math.trunc(input.atMs), facts, missing };
 }
 
-function freezeFact(definition: FactDefinition, value: FactValue | undefined): Frozen | null {
+function freezeFact(definition: FactDefinition, value: FactValue | undefined, digests: boolean): Frozen | null {
   if (value === undefined || value === null) return null;
   switch (definition.type) {
     case 'boolean':
@@ -67,15 +69,17 @@ function freezeFact(definition: FactDefinition, value: FactValue | undefined): F
     case 'texts':
       return Array.isArray(value) ? freezeList(value) : null;
     case 'content':
-      return freezeContent(value);
+      return freezeContent(value, digests);
   }
 }
 
-function freezeContent(value: FactValue): Frozen | null {
-  if (typeof value === 'string')
-    return { value: { digest: hash('sha256', value, 'hex'), length: value.length }, decidable: true };
+function freezeContent(value: FactValue, digests: boolean): Frozen | null {
+  if (typeof value === 'string') {
+    const digest = digests ? hash('sha256', value, 'hex') : null;
+    return { value: { digest, length: value.length }, decidable: true };
+  }
   const { digest, length } = value as Readonly<Record<string, unknown>>;
-  const isDigest = typeof digest === 'string' && sha256Form.test(digest);
+  const isDigest = digest === null || (typeof digest === 'string' && sha256Form.test(digest));
   if (!isDigest || typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) return null;
   return { value: { digest, length }, decidable: true };
 }

@@ -93,13 +93,19 @@ function isLimitName(name: string): boolean {
 
 export interface FactDescription extends FactDefinition {
   name: string;
+  /** Phases whose policies may name it. */
+  phases: readonly PolicyPhase[];
 }
 
-/** Every fact with its type, unit, first phase and meaning, for documentation. Families have `<name>` in theirs. */
+/** Every fact with its type, unit, phases and meaning, for documentation. Families have `<name>` in theirs. */
 export function describeFacts(): readonly FactDescription[] {
-  return [
-    ...[...factTable].map(([name, fact]) => ({ name, ...fact })),
-    { name: 'tags.<name>', ...tagFact },
-    ...limitFacts.map(([prefix, fact]) => ({ name: `${prefix}<limit id>`, ...fact })),
+  const families: readonly [string, FactDefinition][] = [
+    ['tags.<name>', tagFact],
+    ...limitFacts.map(([prefix, fact]): [string, FactDefinition] => [`${prefix}<limit id>`, fact]),
   ];
+  return [...factTable, ...families].map(([name, fact]) => ({
+    name,
+    ...fact,
+    phases: phases.filter((phase) => isVisible(fact.phase, phase)),
+  }));
 }

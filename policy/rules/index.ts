@@ -5,7 +5,7 @@ export { freezeContext } from './context.ts';
 export { decidePhase } from './decide.ts';
 export { engineVersion } from './engine.ts';
 export { type ExplainedFact, type ExplainedPart, type Explanation, explainDecision } from './explain.ts';
-export { describeFacts, type FactDescription } from './facts.ts';
+export { describeFacts, type FactDescription, phases } from './facts.ts';
 export { describeOperators, type OperatorDescription } from './operators.ts';
 export { renderExplanation } from './render-explanation.ts';
 export type { Scan } from './scans.ts';

@@ -36,7 +36,11 @@ function renderPolicy({ policy, version, mode, outcome, verdict, isOwner, condit
 
 function renderPart({ words, truth, facts, parts }: ExplainedPart, depth: number): string[] {
   const indent = '  '.repeat(depth);
-  const because = facts.map(renderFact).join('; ');
+  // A scan says the same by its name as the part that it is.
+  const because = facts
+    .filter(({ name, state }) => name !== words || state !== 'known')
+    .map(renderFact)
+    .join('; ');
   const line = `${indent}${nameTruth(truth)}: ${words}${because === '' ? '' : ` (${because})`}`;
   return [line, ...parts.flatMap((part) => renderPart(part, depth + 1))];
 }

@@ -80,7 +80,7 @@ function openWhole(readers: AnswerReaders, keepText: boolean): StreamReader {
       if (taken || texts === null || texts.spots.length === 0) return [];
       taken = true;
       const text = texts.spots.map((spot) => spot.text).join('\n');
-      return [{ from: 0, text, calls: texts.tools.length, incomplete: false }];
+      return [{ from: 0, text, tools: texts.tools, incomplete: false }];
     },
     toolsCalled: () => texts?.tools ?? [],
     textIncomplete: () => !keepText || (texts === null && bytes > 0),

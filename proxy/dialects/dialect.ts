@@ -140,8 +140,8 @@ export interface StreamText {
    */
   from: number;
   text: string;
-  /** How many of `StreamReader.toolsCalled` had begun with this event. */
-  calls: number;
+  /** `StreamReader.toolsCalled` as of this event: later ones may add to the last name. */
+  tools: readonly string[];
   /** `StreamReader.textIncomplete` as of this event. */
   incomplete: boolean;
 }

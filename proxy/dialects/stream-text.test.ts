@@ -154,8 +154,8 @@ t.test('data on several lines, without a space, between comments and other field
     ': hi\n\ndata:{"choices":[{"index":0,\ndata:"delta":{"content":"a"}}]}\n\n: ping\n\nid: 7\nretry: 5\ndata: {"choices":[{"delta" : {"content" : "b"}}]}\n\n';
   const { entries } = tell(openaiChat, [Buffer.from(stream)]);
   t.strictSame(entries, [
-    { from: 6, text: 'a', calls: 0, incomplete: false },
-    { from: stream.indexOf('id: 7'), text: 'b', calls: 0, incomplete: false },
+    { from: 6, text: 'a', tools: [], incomplete: false },
+    { from: stream.indexOf('id: 7'), text: 'b', tools: [], incomplete: false },
   ]);
 });
 
@@ -173,6 +173,18 @@ t.test('names with escapes are read, in the frame of the last event and out of i
     textOf(tell(openaiChat, [Buffer.from(sse([...events, delta({ content: '1' }), delta({ content: '2' })]))])),
     'xyz12',
   );
+});
+
+t.test('the name of a tool that comes in pieces is told as far as it had come, in every chunking', async (t) => {
+  const named = (name: string, text: string) => delta(call(0, { id: 'a', function: { name, arguments: text } }));
+  const events = [named('sh', 'x'), named('ell', 'y'), delta(call(0, { function: { arguments: 'z' } }))];
+  const bytes = Buffer.from(sse(events));
+  const whole = tell(openaiChat, [bytes]);
+  t.strictSame(
+    whole.entries.map(({ tools }) => tools),
+    [['sh'], ['shell'], ['shell']],
+  );
+  t.strictSame(tell(openaiChat, splitAt(bytes, [20, 90, 200, 330])), whole);
 });
 
 t.test('a text outside the answer is none, also where it alone varies', async (t) => {
@@ -259,7 +271,7 @@ t.test('a whole answer where a stream was asked for has its text at the end', as
   };
   const told = tell(openaiChat, [Buffer.from(JSON.stringify(body))], 'application/json');
   t.strictSame(told, {
-    entries: [{ from: 0, text: 'a\n{}', calls: 1, incomplete: false }],
+    entries: [{ from: 0, text: 'a\n{}', tools: ['f'], incomplete: false }],
     tools: ['f'],
     incomplete: false,
   });

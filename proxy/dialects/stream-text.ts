@@ -7,11 +7,12 @@ const maxBrokenText = 64 * 1024;
 /** Most calls of tools whose names are kept of one answer. */
 const maxCalls = 1024;
 /** Longest name of a tool, in characters; providers take 64 or 128. */
-export const maxName = 256;
+const maxName = 256;
 
 /** The text of a stream as `StreamReader.takeText` tells it, put together from what its dialect finds in each event. */
 export class KeptText {
-  readonly tools: string[] = [];
+  /** Names of the tools called so far. Replaced, never changed: each text keeps those of its event. */
+  tools: readonly string[] = [];
   incomplete = false;
   readonly #slots: TextSlots;
   #entries: StreamText[] = [];
@@ -36,16 +37,24 @@ export class KeptText {
   endEvent(from: number): void {
     if (this.#event !== '') {
       const { incomplete } = this;
-      this.#entries.push({ from, text: this.#event, calls: this.tools.length, incomplete });
+      this.#entries.push({ from, text: this.#event, tools: this.tools, incomplete });
     }
     this.#event = '';
   }
 
   /** Takes note of a call of a tool; returns its index in `tools`, or -1 where there are too many. */
   addCall(name: string): number {
-    if (this.tools.length < maxCalls) return this.tools.push(name.slice(0, maxName)) - 1;
+    if (this.tools.length < maxCalls) {
+      this.tools = [...this.tools, name.slice(0, maxName)];
+      return this.tools.length - 1;
+    }
     this.incomplete = true;
     return -1;
+  }
+
+  /** Adds another piece to the name of a call. */
+  lengthenCall(index: number, piece: string): void {
+    this.tools = this.tools.map((name, at) => (at === index ? (name + piece).slice(0, maxName) : name));
   }
 
   /** Adds what can be read of an event that is too long or no JSON, and of which `json` is how it began. */

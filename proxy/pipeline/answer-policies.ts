@@ -1,4 +1,4 @@
-import type { AnswerFacts } from '../dialects/dialect.ts';
+import type { AnswerFacts, StreamText } from '../dialects/dialect.ts';
 import { silentAnswer } from '../dialects/usage.ts';
 import { ruleOnAnswer } from './answer-ruling.ts';
 import { type Cut, cutByPolicy } from './cut.ts';
@@ -20,6 +20,8 @@ export interface AnswerEnd {
   status: number;
   facts: AnswerFacts;
   observation: Observation;
+  /** The text of a streamed one; null where it is too long to be known. */
+  text: string | null;
 }
 
 /** The policies of the response and stream phases on the answer of one run. */
@@ -28,10 +30,6 @@ export class AnswerPolicies {
   readonly #permit: Intended;
   readonly #stream: StreamRuling | null;
   readonly #onWhole: boolean;
-  /** The text of a stream for the policies of the response phase. */
-  #texts: string[] = [];
-  #textUnits = 0;
-  #unread = false;
   /** The verdict on an answer that nothing is known of. */
   #unseen: Promise<Cut | null> | null = null;
 
@@ -54,24 +52,19 @@ export class AnswerPolicies {
   }
 
   /** Asks on what has come of a stream. Null: it may pass. */
-  look({ text }: Observation): StreamCut | null {
-    if (this.#unseen !== null) return null;
-    const texts = text.takeText();
-    if (this.#onWhole) for (const entry of texts) this.#keep(entry.text);
-    return this.#stream?.look(texts, text.toolsCalled()) ?? null;
+  look(texts: readonly StreamText[]): StreamCut | null {
+    return this.#unseen === null ? (this.#stream?.look(texts) ?? null) : null;
   }
 
   /** Asks on the answer as it is in the end. A promise where that takes a look by another thread. */
   conclude(end: AnswerEnd): Conclusion | Promise<Conclusion> {
     const { observation } = end;
     if (this.#unseen !== null) return this.#unseen.then((cut) => ({ cut, replaced: null }));
-    if (!(observation.streamed ? this.readsStream : this.#onWhole)) return passed;
-    if (!observation.streamed) return this.#concludeAnswer(end);
-    const late = this.look(observation);
-    if (late !== null) return { cut: late.cut, replaced: null };
-    const { toolsCalled, textIncomplete } = observation.text;
-    const cut = this.#stream?.end(toolsCalled(), textIncomplete()) ?? null;
-    if (cut !== null) return { cut, replaced: null };
+    if (observation.streamed) {
+      const { toolsCalled, textIncomplete } = observation.text;
+      const cut = this.#stream?.end(toolsCalled(), textIncomplete()) ?? null;
+      if (cut !== null) return { cut, replaced: null };
+    }
     return this.#onWhole ? this.#concludeAnswer(end) : passed;
   }
 
@@ -89,25 +82,17 @@ export class AnswerPolicies {
     return verdict.refusal === null ? null : cutByPolicy(verdict.refusal);
   }
 
-  async #concludeAnswer({ status, facts, observation }: AnswerEnd): Promise<Conclusion> {
+  async #concludeAnswer({ status, facts, observation, text: streamText }: AnswerEnd): Promise<Conclusion> {
     const { capture, text } = observation;
-    const isKnown = !this.#unread && !text.textIncomplete();
     const verdict = await ruleOnAnswer(this.#run, this.#permit, {
       ...{ status, facts, bytes: capture.wholeBytes, latencyMs: this.#latencyMs() },
       body: observation.wholeBody(),
       streamed: observation.streamed
-        ? { text: isKnown ? this.#texts.join('') : null, tools: text.toolsCalled() }
+        ? { text: text.textIncomplete() ? null : streamText, tools: text.toolsCalled() }
         : null,
     });
     if (verdict.refusal !== null) return { cut: cutByPolicy(verdict.refusal), replaced: null };
     return { cut: null, replaced: verdict.replaced };
-  }
-
-  #keep(text: string): void {
-    this.#textUnits += text.length;
-    this.#unread ||= this.#textUnits > this.#run.gate.limits.maxDecideBytes;
-    if (this.#unread) this.#texts = [];
-    else this.#texts.push(text);
   }
 
   #latencyMs(): number {

@@ -1,4 +1,4 @@
-import { detectTools, redact } from '../../policy/detectors/index.ts';
+import { redact } from '../../policy/detectors/index.ts';
 import { type FailedChange, planChanges } from '../../policy/rules/index.ts';
 import { editTexts } from '../dialects/json-edits.ts';
 import { type CompleteAnswer, readAnswerFacts } from './answer-facts.ts';
@@ -30,8 +30,10 @@ export async function ruleOnAnswer(run: Run, permit: Intended, answer: EndedAnsw
   const content = answer.streamed
     ? describeText(answer.streamed.text, answer.streamed.tools)
     : readAnswer(permit.request, answer.body);
-  const { texts, contents } = content;
-  const brought = { phase: 'response', prefix: 'answer.detectors.', texts, contents } as const;
+  const { texts, contents, tools } = content;
+  const argumentText = contents.get('answer.tool_arguments') ?? null;
+  const calls = tools === null ? null : { names: tools, argumentTexts: argumentText === null ? [] : [argumentText] };
+  const brought = { phase: 'response', prefix: 'answer.detectors.', texts, contents, tools: calls } as const;
   const inspected = namesTexts(policies, 'response') ? await inspectPhase(run.gate, policies, brought) : null;
   const read = joinFacts(run, { answer, content, inspected });
   const { record, replaced } = settle(run, permit, { answer, content, inspected, read });
@@ -50,15 +52,9 @@ interface Looked {
 
 function joinFacts(run: Run, { answer, content, inspected }: Looked): ReadFact {
   const { tools, contents } = content;
-  const argumentText = contents.get('answer.tool_arguments') ?? null;
-  const readTools: ReadFact = (name) => {
-    if (name !== 'answer.detectors.dangerous_tools' || tools === null) return undefined;
-    return detectTools(tools, argumentText === null ? [] : [argumentText]).length;
-  };
   return firstOf(
     run.readFact,
     readAnswerFacts(run, { ...answer, tools }),
-    readTools,
     (name) => inspected?.read(name),
     (name) => contents.get(name),
   );

@@ -1,13 +1,18 @@
-import type { AnswerFacts } from '../dialects/dialect.ts';
+import { commit } from '../../policy/evidence/index.ts';
+import type { AnswerFacts, StreamText } from '../dialects/dialect.ts';
 import type { AnswerPolicies, Conclusion } from './answer-policies.ts';
 import type { Captured } from './capture.ts';
 import type { Cut } from './cut.ts';
+import { findHeader } from './headers.ts';
 import type { Intended } from './intent.ts';
 import type { Progress } from './meter.ts';
 import { type Observation, openObservation } from './observe.ts';
 import type { StreamPiece } from './outlet.ts';
 import type { UpstreamHead } from './ports.ts';
+import { type KeptText, readKeptText, redactBeginning, redactText } from './redaction.ts';
 import { closeStage, type Run } from './run.ts';
+import type { StreamCut } from './stream-ruling.ts';
+import { Transcript } from './transcript.ts';
 
 /** What a piece of an answer comes to: what of it may pass as far as its policies go, and whether one of them ends it there. */
 export interface Look {
@@ -25,18 +30,29 @@ export class Answer {
   readonly #run: Run;
   readonly #policies: AnswerPolicies;
   readonly #observation: Observation;
-  readonly #status: number;
+  readonly #head: UpstreamHead;
+  readonly #salt: string;
+  /** Whether what is kept of it is redacted. */
+  readonly #redacts: boolean;
+  readonly #transcript: Transcript;
   #bytes = 0;
   #facts: AnswerFacts | null = null;
+  /** The redacted text of all of it; null where it cannot be redacted, undefined before its end. */
+  #redacted: Buffer | null | undefined;
 
   constructor(run: Run, permit: Intended, { head, policies }: { head: UpstreamHead; policies: AnswerPolicies }) {
     const { maxCaptureBytes, maxDecideBytes } = run.gate.limits;
+    const maxBytes = Math.max(maxCaptureBytes, maxDecideBytes);
     this.#run = run;
     this.#policies = policies;
-    this.#status = head.status;
+    this.#head = head;
+    this.#salt = run.gate.ids.salt();
+    this.#redacts = permit.identified.tenant.document.capture === 'redacted' && run.keepsPayloads;
+    this.#transcript = new Transcript(maxBytes);
     this.#observation = openObservation({
-      ...{ dialect: permit.request.dialect, head, salt: run.gate.ids.salt(), keepText: policies.readsStream },
-      maxBytes: policies.holdsWhole ? Math.max(maxCaptureBytes, maxDecideBytes) : maxCaptureBytes,
+      ...{ dialect: permit.request.dialect, head, salt: this.#salt },
+      keepText: policies.readsStream || this.#redacts,
+      maxBytes: policies.holdsWhole ? maxBytes : maxCaptureBytes,
     });
   }
 
@@ -78,27 +94,59 @@ export class Answer {
       const from = this.#bytes;
       this.#bytes += bytes.length;
       const boundary = this.#observation.lastBoundary();
-      const found = this.#policies.readsStream ? this.#policies.look(this.#observation) : null;
+      const found = this.#look();
       if (found === null) {
         const isLast = boundary !== null && heldFrom < bytes.length;
-        then({ piece: { bytes, heldFrom, boundary }, isLast, cut: null });
+        const decoded = this.#policies.readsStream ? this.#observation.decoded() : null;
+        then({ piece: { bytes, heldFrom, boundary, decoded }, isLast, cut: null });
         return;
       }
       const allowed = boundary === null ? 0 : Math.max(0, found.from - from);
-      const piece = { bytes: bytes.subarray(0, allowed), heldFrom: allowed, boundary: allowed };
+      const piece = { bytes: bytes.subarray(0, allowed), heldFrom: allowed, boundary: allowed, decoded: null };
       then({ piece, isLast: false, cut: found.cut });
     });
   }
 
-  /** Asks the policies on all of it. */
+  /** Asks the policies on what has come of a stream since the last time. */
+  #look(): StreamCut | null {
+    const { text } = this.#observation;
+    const texts: readonly StreamText[] = text.takeText();
+    for (const one of texts) this.#transcript.push(one.text);
+    return this.#policies.look(texts);
+  }
+
+  /** Asks the policies on all of it, and makes what is kept of it meanwhile. */
   conclude(): Conclusion | Promise<Conclusion> {
     const facts = this.end([]);
-    return this.#policies.conclude({ status: this.#status, facts, observation: this.#observation });
+    const late = this.#look();
+    if (late !== null) return { cut: late.cut, replaced: null };
+    const { status } = this.#head;
+    const text = this.#transcript.whole();
+    const ruled = this.#policies.conclude({ status, facts, observation: this.#observation, text });
+    if (!this.#redacts) return ruled;
+    return Promise.all([ruled, this.#redact()]).then(([conclusion]) => conclusion);
+  }
+
+  async #redact(): Promise<void> {
+    const kept = this.#keptText();
+    this.#redacted = kept === null ? null : await redactText(this.#run.gate, kept);
+  }
+
+  /** What a redacting capture keeps, before it is redacted; null where that cannot be told. */
+  #keptText(): KeptText | null {
+    const { maxCaptureBytes } = this.#run.gate.limits;
+    if (!this.streamed) {
+      const body = this.#observation.keptBody();
+      return body === null ? null : readKeptText(body, maxCaptureBytes);
+    }
+    if (this.#observation.text.textIncomplete()) return null;
+    const text = this.#transcript.beginning();
+    return { text: text.slice(0, maxCaptureBytes), isWhole: this.#transcript.whole()?.length === text.length };
   }
 
   /** Asks them without knowing anything of it. */
   concludeUnseen(): Promise<Cut | null> {
-    return this.#policies.concludeUnseen(this.#status);
+    return this.#policies.concludeUnseen(this.#head.status);
   }
 
   /** Its facts to where it stands, `waiting` pieces included: what came and will not pass any more was produced all the same. */
@@ -114,8 +162,28 @@ export class Answer {
     closeStage(this.#run, 'observe', detail ?? (this.#facts?.usageReported ? 'usage' : 'no_usage'));
   }
 
+  /** What is kept of it: as it came, or redacted. Of one that ended before it was complete, the beginning alone is redacted. */
   captured(): Captured {
-    const captured = this.#observation.capture.end();
-    return { ...captured, stored: captured.stored.subarray(0, this.#run.gate.limits.maxCaptureBytes) };
+    const { capture } = this.#observation;
+    if (!this.#redacts) {
+      const captured = capture.end();
+      return { ...captured, stored: captured.stored.subarray(0, this.#run.gate.limits.maxCaptureBytes) };
+    }
+    if (this.#redacted === undefined) this.#redacted = this.#redactUnfinished();
+    const stored = this.#redacted;
+    const contentType = this.streamed ? streamedType : findHeader(this.#head.headers, 'content-type');
+    return {
+      ...{ salt: this.#salt, stored, wholeBytes: capture.wholeBytes, redacted: { contentType } },
+      commitment: stored === null ? null : commit(this.#salt, stored),
+    };
+  }
+
+  #redactUnfinished(): Buffer | null {
+    this.#look();
+    const kept = this.#keptText();
+    return kept === null ? null : redactBeginning({ ...kept, isWhole: false });
   }
 }
+
+/** A stream is kept as the text that it brought: what is torn over its events could not be taken out of them. */
+const streamedType = 'text/plain; charset=utf-8';

@@ -1,12 +1,15 @@
 import { createHash, type Hash } from 'node:crypto';
 import { commit } from '../../policy/evidence/index.ts';
 
-/** What was kept of an answer's body: the stored bytes and a commitment to the whole of it. */
+/** What was kept of an answer's body: the stored bytes, and a commitment to the whole of it or, redacted, to what is stored. */
 export interface Captured {
   salt: string;
-  commitment: string;
+  /** Null where it was to be redacted and could not be. */
+  commitment: string | null;
   wholeBytes: number;
-  stored: Buffer;
+  stored: Buffer | null;
+  /** What kind of text the redacted one is; null for bytes as they came. */
+  redacted: { contentType: string | null } | null;
 }
 
 export interface Capture {
@@ -16,7 +19,7 @@ export interface Capture {
   /** The bytes kept so far, whole unless `truncated`. */
   readonly truncated: boolean;
   bytes(): Buffer;
-  end(): Captured;
+  end(): Captured & { stored: Buffer };
 }
 
 /**
@@ -63,7 +66,8 @@ export function openCapture(salt: string, maxBytes: number): Capture {
     bytes: joined,
     end() {
       const stored = joined();
-      return { salt, commitment: hash === null ? commit(salt, stored) : hash.digest('hex'), wholeBytes, stored };
+      const commitment = hash === null ? commit(salt, stored) : hash.digest('hex');
+      return { salt, commitment, wholeBytes, stored, redacted: null };
     },
   };
 }

@@ -1,10 +1,10 @@
-import { detectTools } from '../../policy/detectors/index.ts';
-import { type FailedChange, planChanges } from '../../policy/rules/index.ts';
+import { type FailedChange, phases, planChanges } from '../../policy/rules/index.ts';
 import { changeRequest } from './change-request.ts';
 import type { DecisionRecord } from './decision-record.ts';
 import { type InspectedTexts, inspectPhase, namesTexts } from './inspect.ts';
 import type { RequestTexts } from './phase-texts.ts';
 import { firstOf, type ReadFact } from './read-fact.ts';
+import { readKeptText, redactText } from './redaction.ts';
 import { readRequestFacts } from './request-facts.ts';
 import { readTexts } from './request-texts.ts';
 import { enterDecision, refuseByDecision, rule } from './rule.ts';
@@ -34,17 +34,25 @@ export async function decide(run: Run, identified: Identified, request: Read): P
   enterDecision(run, record);
   closeStage(run, 'decide', `${record.decision.verdict}:${record.decisionDigest}`);
   if (record.decision.modifications.some(({ applied }) => applied)) run.marks.add('modified');
-  return refuseByDecision(record.decision) ?? { request: changed };
+  const refusal = refuseByDecision(record.decision);
+  if (refusal !== null) return refusal;
+  await redactRequest(run, identified, request);
+  return { request: changed };
+}
+
+/** Makes what a redacting capture keeps of the request, as it came. */
+async function redactRequest(run: Run, { tenant: { document } }: Identified, { plain }: Read): Promise<void> {
+  if (document.capture !== 'redacted' || plain.length === 0) return;
+  const kept = readKeptText(plain, run.gate.limits.maxCaptureBytes);
+  if (kept !== null) run.redactedRequest = await redactText(run.gate, kept);
 }
 
 /** Whether anything looks at the texts of the request: its own policies, or later ones at its prompt. */
-function needsTexts(run: Run, { tenant: { policies, document } }: Identified): boolean {
+function needsTexts(run: Run, { tenant: { policies } }: Identified): boolean {
   const asksForPrompt =
     run.session !== null && policies.factsNamed('admit').some((name) => name.startsWith('session.'));
-  const namesContent = (['request', 'admit', 'response', 'stream'] as const).some((phase) =>
-    policies.factsNamed(phase).some((name) => contentFacts.has(name)),
-  );
-  return namesTexts(policies, 'request') || namesContent || asksForPrompt || document.capture === 'redacted';
+  const namesContent = phases.some((phase) => policies.factsNamed(phase).some((name) => contentFacts.has(name)));
+  return namesTexts(policies, 'request') || namesContent || asksForPrompt;
 }
 
 const contentFacts = new Set(['request.text', 'request.system_text', 'request.user_text']);
@@ -56,13 +64,8 @@ function joinFacts(
 ): ReadFact {
   const plain = readRequestFacts(source);
   if (texts === null) return plain;
-  const readTool = (name: string) =>
-    name === 'detectors.dangerous_tools'
-      ? detectTools([...source.request.facts.tools, ...texts.toolsCalled], texts.toolArguments).length
-      : undefined;
   return firstOf(
     plain,
-    readTool,
     (name) => inspected?.read(name),
     (name) => texts.brought.contents.get(name),
   );

@@ -37,7 +37,7 @@ export function finish(run: Run, ending: Ending): void {
   closeStage(run, 'finish', run.marks.has('overrun') ? 'overrun' : ending.status);
   const sealed = run.sealed ?? sealRun(gate.ids, run);
   const open: OpenValues = { ...sealed.open };
-  if (ending.captured !== null) open.response_salt = ending.captured.salt;
+  if (ending.captured?.commitment) open.response_salt = ending.captured.salt;
   if (charged.settle.length > 0) Object.assign(open, settlementOf(run, charged.settle));
   const phases = sealPhases(gate.ids, run);
   if (phases !== null) open.decisions = phases.open;
@@ -58,7 +58,7 @@ function conclude(run: Run, record: FinishRecord, { settle }: Charged): void {
 
 /** How a run ended whose end could not be recorded: its caller did not get the end of its answer, and nobody kept it. */
 function brokenOff(ending: Ending): Ending {
-  const captured = ending.captured === null ? null : { ...ending.captured, stored: Buffer.alloc(0) };
+  const captured = ending.captured === null ? null : { ...ending.captured, stored: null };
   return { ...ending, status: ending.status === 'succeeded' ? 'failed' : ending.status, captured };
 }
 
@@ -205,7 +205,8 @@ function describeBill(run: Run, { bill, moneyReserved }: Sums) {
 function capturedAnswer(run: Run, ending: Ending): Frame[] {
   const tenant = run.identified?.tenant.tenant;
   if (tenant === undefined || !run.keepsPayloads || !ending.captured?.wholeBytes) return [];
-  if (run.gate.spool.room(tenant) !== 'all') {
+  const { stored, wholeBytes, redacted } = ending.captured;
+  if (stored === null || run.gate.spool.room(tenant) !== 'all') {
     run.marks.add('payload_dropped');
     return [];
   }
@@ -214,10 +215,11 @@ function capturedAnswer(run: Run, ending: Ending): Frame[] {
     run_id: run.id,
     tenant,
     part: 'response',
-    content_type: findHeader(headers, 'content-type'),
-    content_encoding: findHeader(headers, 'content-encoding'),
-    whole_bytes: ending.captured.wholeBytes,
-    stored_bytes: ending.captured.stored.length,
+    content_type: redacted === null ? findHeader(headers, 'content-type') : redacted.contentType,
+    content_encoding: redacted === null ? findHeader(headers, 'content-encoding') : null,
+    whole_bytes: wholeBytes,
+    stored_bytes: stored.length,
+    ...(redacted === null ? {} : { redacted: true }),
   };
-  return [{ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: ending.captured.stored }];
+  return [{ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: stored }];
 }

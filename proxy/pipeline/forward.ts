@@ -158,7 +158,7 @@ class Relay {
       done();
     } else if (this.#concluding) {
       // What comes behind an end that is being decided on waits with it.
-      if (answer.streamed) this.#outlet.pass({ bytes: piece, heldFrom: 0, boundary: 0 });
+      if (answer.streamed) this.#outlet.pass({ bytes: piece, heldFrom: 0, boundary: 0, decoded: null });
       else this.#outlet.passWhole(piece);
       done();
     } else {
@@ -212,7 +212,7 @@ class Relay {
     );
   }
 
-  #passStream(piece: { bytes: Buffer; heldFrom: number; boundary: number | null }): void {
+  #passStream(piece: StreamPiece): void {
     this.#outlet.pass(piece);
     if (this.#outlet.terminal) this.#linger ??= setTimeout(() => this.#finishAndRelease(false), lingerMs);
   }

@@ -3,6 +3,7 @@ import {
   type DetectorId,
   type Inspection,
   type InspectionJob,
+  idleJob,
   inspectTexts,
   sizeOf,
 } from '../../policy/detectors/index.ts';
@@ -12,10 +13,13 @@ import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
 import type { Contents, PhaseTexts } from './phase-texts.ts';
 import type { Gate } from './ports.ts';
 
-/** UTF-16 units that are looked through where they came; about a millisecond. More goes to the inspector's thread. */
-const inlineUnits = 16 * 1024;
-/** UTF-16 units beyond which nothing is looked through: the facts are missing, and each policy's `on_error` decides. */
-const mostUnits = 16 * 1024 * 1024;
+/** Size of a job (`sizeOf`) that is done where it came, in about a millisecond. More goes to the inspector's thread. */
+const inlineSize = 48 * 1024;
+/** Size beyond which nothing is looked through: what it would have told is missing. About a second of the thread. */
+const mostSize = 64 * 1024 * 1024;
+
+/** Its count is of calls, by their names and arguments, not of the texts. */
+const toolDetector = 'dangerous_tools';
 
 export interface InspectedTexts {
   /** Value of a detector's count or of a scan, by the name of its fact; undefined where it was not looked for or not found out. */
@@ -30,23 +34,37 @@ export function namesTexts(policies: CompiledPolicies, phase: PolicyPhase): bool
 }
 
 /**
- * Runs the detectors and scans that the policies name for a phase over its texts: at once where they are short, else on the
- * inspector's thread. What cannot be found out is left missing, and the failure is told; never rejects.
+ * Runs the detectors and scans that the policies name for a phase over its texts. What cannot be found out is left missing, and each
+ * policy's `on_error` decides; never rejects.
  */
 export function inspectPhase(
-  gate: Pick<Gate, 'inspector' | 'telemetry'>,
+  gate: Inspecting,
   policies: CompiledPolicies,
   brought: PhaseTexts,
 ): InspectedTexts | Promise<InspectedTexts> {
   const plan = planInspection(policies, brought);
-  const describe = (inspection: Inspection | null) => readInspection(inspection, plan);
-  const { job } = plan;
+  const inspection = runInspection(gate, plan.job);
+  if (inspection instanceof Promise) return inspection.then((late) => readInspection(late, plan));
+  return readInspection(inspection, plan);
+}
+
+/** What an inspection needs of the gate. */
+export type Inspecting = Pick<Gate, 'inspector' | 'telemetry'>;
+
+/**
+ * Does a job at once where it is small, else on the inspector's thread. Null where it is too large or the thread fails, which is
+ * told; never rejects.
+ */
+export function runInspection(gate: Inspecting, job: InspectionJob): Inspection | null | Promise<Inspection | null> {
   const size = sizeOf(job);
-  if (size <= inlineUnits) return describe(inspectTexts(job));
-  if (size > mostUnits) return describe(null);
-  return gate.inspector.inspect(job).then(describe, (error: unknown) => {
+  if (size <= inlineSize) return inspectTexts(job);
+  if (size > mostSize) {
+    gate.telemetry.failed('inspect', new RangeError('a text is too long to be looked through'));
+    return null;
+  }
+  return gate.inspector.inspect(job).catch((error: unknown) => {
     gate.telemetry.failed('inspect', error);
-    return describe(null);
+    return null;
   });
 }
 
@@ -69,10 +87,13 @@ interface Plan {
 
 function planInspection(policies: CompiledPolicies, brought: PhaseTexts): Plan {
   const asked = groupScans(policies.scansNamed(brought.phase), brought.contents);
+  const detectors = policies.detectorsNamed(brought.phase) as readonly DetectorId[];
   const job: InspectionJob = {
+    ...idleJob,
     texts: brought.texts ?? [],
-    detectors: policies.detectorsNamed(brought.phase) as readonly DetectorId[],
+    detectors,
     contents: asked.map(({ text, scans }) => ({ text, tests: scans.map(({ test, pattern }) => ({ test, pattern })) })),
+    tools: detectors.includes(toolDetector) ? brought.tools : null,
   };
   return { job, brought, asked };
 }
@@ -91,10 +112,13 @@ function readInspection(inspection: Inspection | null, { job, brought, asked }: 
   const found = inspection === null || brought.texts === null ? null : inspection.found;
   if (found !== null) {
     for (const id of job.detectors) {
+      if (id === toolDetector) continue;
       const count = found.reduce((sum, one) => sum + one.filter(({ detector }) => detector === id).length, 0);
       values.set(`${brought.prefix}${id}`, count);
     }
   }
+  const calls = inspection?.dangerousTools ?? null;
+  if (calls !== null) values.set(`${brought.prefix}${toolDetector}`, calls);
   asked.forEach(({ scans }, index) => {
     scans.forEach((scan, at) => {
       const value = inspection?.tests[index]?.[at];

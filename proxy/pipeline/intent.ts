@@ -40,8 +40,9 @@ function appendIntent(run: Run, permit: Intended): Intended | Refusal {
   const { tenant, document } = permit.identified.tenant;
   const room = gate.spool.room(tenant);
   if (room === 'none') return spoolFull();
-  run.keepsPayloads = document.capture === 'full' && room === 'all';
-  if (document.capture === 'full' && room === 'metadata') run.marks.add('payload_dropped');
+  const keeps = document.capture !== 'metadata';
+  run.keepsPayloads = keeps && room === 'all';
+  if (keeps && room === 'metadata') run.marks.add('payload_dropped');
   run.sealed = sealRun(gate.ids, run);
   const charged = chargeWorstCase(run, permit.reserved);
   const { settle } = charged;
@@ -149,15 +150,22 @@ function spoolFull(): Refusal {
 
 function capturedRequest(run: Run, { identified, request }: Intended): Frame[] {
   if (!run.keepsPayloads || request.body.length === 0) return [];
-  const stored = request.body.subarray(0, run.gate.limits.maxCaptureBytes);
+  const { contentType, contentEncoding } = identified.headers;
+  const redacts = identified.tenant.document.capture === 'redacted';
+  const stored = redacts ? run.redactedRequest : request.body.subarray(0, run.gate.limits.maxCaptureBytes);
+  if (stored === null) {
+    run.marks.add('payload_dropped');
+    return [];
+  }
   const head: PayloadHead = {
     run_id: run.id,
     tenant: identified.tenant.tenant,
     part: 'request',
-    content_type: identified.headers.contentType,
-    content_encoding: identified.headers.contentEncoding,
+    content_type: contentType,
+    content_encoding: redacts ? null : contentEncoding,
     whole_bytes: request.body.length,
     stored_bytes: stored.length,
+    ...(redacts ? { redacted: true } : {}),
   };
   return [{ kind: 'payload', seq: 0, head: Buffer.from(JSON.stringify(head)), tail: stored }];
 }

@@ -19,6 +19,14 @@ const maxInflation = 4;
 /** What may leave now and what must wait for `finish`: the offset from which a chunk is held; its length for none. */
 export type HeldFrom = number;
 
+/** Where the decoded copy of a compressed stream stands, in decoded bytes. */
+export interface DecodedPlace {
+  /** All that could be decoded so far. */
+  total: number;
+  /** What of it belongs to complete events. */
+  complete: number;
+}
+
 /** Stage 8's eyes on one answer. It never changes a byte; it only says from where on bytes must wait for `finish`. */
 export interface Observation {
   readonly capture: Capture;
@@ -31,12 +39,16 @@ export interface Observation {
   inputTokens(): number | null;
   /** Where the last pushed chunk can be cut, as `StreamReader.lastBoundary`; null where the stream cannot be cut at all. */
   lastBoundary(): number | null;
+  /** How far a compressed stream of events is decoded; null for all others. */
+  decoded(): DecodedPlace | null;
   /** Calls back, at once where the answer is not compressed, with the offset from which this chunk must be held. */
   push(chunk: Buffer, done: (heldFrom: HeldFrom) => void): void;
   /** What the reader of a stream tells of its text, where it was opened to keep it. */
   readonly text: Pick<StreamReader, 'takeText' | 'toolsCalled' | 'textIncomplete'>;
   /** The decoded body of a whole answer that is complete; null where it is streamed, too large or cannot be decoded. */
   wholeBody(): Uint8Array | null;
+  /** The same as far as it has come and is kept; compressed ones only where they are complete. */
+  keptBody(): Uint8Array | null;
   /** Facts of what was seen so far; called once. */
   end(): AnswerFacts;
 }
@@ -94,9 +106,11 @@ function observeWhole(input: {
     isTold: false,
     text: untold,
     wholeBody: readBody,
+    keptBody: () => (isPlain ? capture.bytes() : readBody()),
     outputBoundTokens,
     inputTokens: () => null,
     lastBoundary: () => null,
+    decoded: () => null,
     push(chunk, done) {
       capture.push(chunk);
       bytes += chunk.length;
@@ -117,9 +131,11 @@ function observeStream(reader: StreamReader, capture: Capture, isEvents: boolean
     isTold: isEvents && !reader.textIncomplete(),
     text: reader,
     wholeBody: () => null,
+    keptBody: () => null,
     outputBoundTokens: () => reader.outputBoundTokens(),
     inputTokens: () => reader.inputTokens(),
     lastBoundary: () => (isEvents ? reader.lastBoundary() : null),
+    decoded: () => null,
     push(chunk, done) {
       capture.push(chunk);
       const terminalAt = reader.push(chunk);
@@ -136,9 +152,11 @@ function observeBlind(reader: StreamReader, capture: Capture): Observation {
     isTold: false,
     text: untold,
     wholeBody: () => null,
+    keptBody: () => null,
     outputBoundTokens: () => Number.POSITIVE_INFINITY,
     inputTokens: () => null,
     lastBoundary: () => null,
+    decoded: () => null,
     push(chunk, done) {
       capture.push(chunk);
       done(chunk.length);
@@ -155,11 +173,17 @@ function observeEncodedStream(
 ): Observation {
   let terminal = false;
   let broken = false;
+  const place: DecodedPlace = { total: 0, complete: 0 };
+  const waiting = new Set<() => void>();
   decoder.on('data', (decoded: Buffer) => {
     if (reader.push(decoded) !== -1) terminal = true;
+    const boundary = reader.lastBoundary();
+    if (boundary >= 0) place.complete = place.total + boundary;
+    place.total += decoded.length;
   });
   decoder.on('error', () => {
     broken = true;
+    for (const answer of waiting) answer();
   });
   const outputBoundTokens = () => (broken ? Number.POSITIVE_INFINITY : reader.outputBoundTokens());
   return {
@@ -172,20 +196,18 @@ function observeEncodedStream(
       textIncomplete: () => broken || reader.textIncomplete(),
     },
     wholeBody: () => null,
+    keptBody: () => null,
     outputBoundTokens,
     inputTokens: () => reader.inputTokens(),
     lastBoundary: () => null,
+    decoded: () => (isEvents && !broken ? { ...place } : null),
     push(chunk, done) {
       capture.push(chunk);
       if (broken) return done(chunk.length);
-      let answered = false;
       const answer = () => {
-        if (answered) return;
-        answered = true;
-        decoder.off('error', answer);
-        done(terminal ? 0 : chunk.length);
+        if (waiting.delete(answer)) done(terminal ? 0 : chunk.length);
       };
-      decoder.once('error', answer);
+      waiting.add(answer);
       decoder.write(chunk, answer);
     },
     end() {

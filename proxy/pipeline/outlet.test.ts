@@ -46,7 +46,9 @@ function relay(cuts: readonly number[], cutAfter: number | null): { text: string
   for (const [index, from] of edges.slice(0, -1).entries()) {
     if (index === cutAfter) break;
     const bytes = body.subarray(from, edges[index + 1]);
-    observation.push(bytes, (heldFrom) => outlet.pass({ bytes, heldFrom, boundary: observation.lastBoundary() }));
+    observation.push(bytes, (heldFrom) =>
+      outlet.pass({ bytes, heldFrom, boundary: observation.lastBoundary(), decoded: null }),
+    );
   }
   if (cutAfter === null) outlet.release(true);
   else outlet.cut('CUT');
@@ -77,9 +79,9 @@ t.test('an event too long to be kept back passes as it comes, and a cut inside i
   const outlet = new Outlet(caller, new Valve(() => null));
   outlet.begin({ filter: null, cuttable: true, holdsAll: false, isRead: false });
   const long = Buffer.alloc(40_000, 'x');
-  outlet.pass({ bytes: long, heldFrom: long.length, boundary: 0 });
+  outlet.pass({ bytes: long, heldFrom: long.length, boundary: 0, decoded: null });
   t.equal(text().length, 0);
-  outlet.pass({ bytes: long, heldFrom: long.length, boundary: -1 });
+  outlet.pass({ bytes: long, heldFrom: long.length, boundary: -1, decoded: null });
   t.equal(text().length, 80_000);
   outlet.cut('CUT');
   t.ok(caller.destroyed);

@@ -1,6 +1,7 @@
 import type { UsageFilter } from '../dialects/dialect.ts';
 import type { CallerAnswer } from './call.ts';
 import type { Valve } from './inflow.ts';
+import type { DecodedPlace } from './observe.ts';
 
 /** Longest event that is kept back until it is complete; the meter counts the bytes of longer ones as they come. */
 const maxOpenBytes = 64 * 1024;
@@ -14,6 +15,8 @@ export interface StreamPiece {
   heldFrom: number;
   /** As `Observation.lastBoundary`. */
   boundary: number | null;
+  /** As `Observation.decoded`, where policies read a stream that comes compressed; else null. */
+  decoded: DecodedPlace | null;
 }
 
 /**
@@ -37,6 +40,8 @@ export class Outlet {
   #open: Buffer[] = [];
   #openBytes = 0;
   #insideEvent = false;
+  /** Compressed pieces that bring a part of an event that is not complete yet, with the decoded length up to their ends. */
+  #packed: { bytes: Buffer; total: number }[] = [];
   #draining = false;
   #over = false;
 
@@ -81,7 +86,7 @@ export class Outlet {
   }
 
   /** Lets a piece of a stream through, up to where it must wait. */
-  pass({ bytes, heldFrom, boundary }: StreamPiece): void {
+  pass({ bytes, heldFrom, boundary, decoded }: StreamPiece): void {
     const terminal = heldFrom < bytes.length;
     if (this.#holdsAll) {
       this.#held.push(bytes);
@@ -100,13 +105,15 @@ export class Outlet {
     } else if (terminal) {
       if (heldFrom > 0) this.#flushOpen();
       if (heldFrom > 0) this.#write(bytes.subarray(0, heldFrom));
-      this.#held.push(...this.#open, bytes.subarray(heldFrom));
+      this.#held.push(...this.#open, ...this.#takePacked(), bytes.subarray(heldFrom));
       this.#open = [];
       this.#terminal = true;
     } else if (this.#cuttable && boundary !== null) {
       this.#passEvents(bytes, boundary);
+    } else if (decoded !== null) {
+      this.#passPacked(bytes, decoded);
     } else {
-      this.#write(bytes);
+      for (const piece of [...this.#takePacked(), bytes]) this.#write(piece);
     }
   }
 
@@ -129,7 +136,7 @@ export class Outlet {
   /** Releases all that waited. `ended`: the answer is complete, and so is the caller's. */
   release(ended: boolean): void {
     if (ended && this.#filter !== null) this.#held.push(Buffer.from(this.#filter.end()));
-    const rest = [...this.#open, ...this.#held];
+    const rest = [...this.#open, ...this.#takePacked(), ...this.#held];
     this.#open = [];
     this.#held = [];
     const last = ended ? rest.pop() : undefined;
@@ -171,6 +178,19 @@ export class Outlet {
     if (this.#openBytes <= this.#maxOpenBytes && !this.#insideEvent) return;
     this.#flushOpen();
     this.#insideEvent = true;
+  }
+
+  /** What is compressed leaves piece by piece, each once all events that it brings a part of have been looked at. */
+  #passPacked(bytes: Buffer, { total, complete }: DecodedPlace): void {
+    this.#packed.push({ bytes, total });
+    const limit = total - complete > this.#maxOpenBytes ? total : complete;
+    const waiting = this.#packed.findIndex((piece) => piece.total > limit);
+    const free = this.#packed.splice(0, waiting < 0 ? this.#packed.length : waiting);
+    for (const piece of free) this.#write(piece.bytes);
+  }
+
+  #takePacked(): Buffer[] {
+    return this.#packed.splice(0).map(({ bytes }) => bytes);
   }
 
   #flushOpen(): void {

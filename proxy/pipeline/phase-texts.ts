@@ -1,3 +1,4 @@
+import type { InspectionJob } from '../../policy/detectors/index.ts';
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
 import type { TextSpot } from '../dialects/dialect.ts';
 
@@ -12,6 +13,8 @@ export interface PhaseTexts {
   /** The texts that detectors look through one by one; null where the text cannot be told. */
   texts: readonly string[] | null;
   contents: Contents;
+  /** Tools offered and called, with the arguments of the calls; null where that cannot be told. */
+  tools: InspectionJob['tools'];
 }
 
 /** The texts of a request, as detectors and scans see them. */
@@ -19,9 +22,6 @@ export interface RequestTexts {
   /** Where each text lies in the plain body; null where the format has no reader, so that nothing can be replaced. */
   spots: readonly TextSpot[] | null;
   brought: PhaseTexts;
-  /** Names and arguments of the tools that its messages say were called. */
-  toolsCalled: readonly string[];
-  toolArguments: readonly string[];
   /** The last message, by which a repeated prompt is known; null where it cannot be told. */
   prompt: string | null;
 }

@@ -11,12 +11,13 @@ export function readTexts(request: Read): RequestTexts {
   const read = dialect.readRequestTexts?.(plain, parsed) ?? null;
   if (read === null) return describeWhole(decodeText(plain));
   const { spots, tools } = read;
-  const brought = { phase: 'request', prefix: 'detectors.' } as const;
+  const argumentTexts = spots.filter(({ part }) => part === 'tool_arguments').map(({ text }) => text);
   return {
     spots,
-    brought: { ...brought, texts: spots.map(({ text }) => text), contents: contentsOf(spots) },
-    toolsCalled: tools,
-    toolArguments: spots.filter(({ part }) => part === 'tool_arguments').map(({ text }) => text),
+    brought: {
+      ...{ phase: 'request', prefix: 'detectors.', texts: spots.map(({ text }) => text), contents: contentsOf(spots) },
+      tools: { names: [...request.facts.tools, ...tools], argumentTexts },
+    },
     prompt: joinTexts(lastMessage(spots.filter(({ role }) => role !== 'system' && role !== 'other'))),
   };
 }
@@ -30,9 +31,7 @@ function describeWhole(text: string | null): RequestTexts {
   const texts = text === null ? null : [text];
   return {
     spots: null,
-    brought: { phase: 'request', prefix: 'detectors.', texts, contents },
-    toolsCalled: [],
-    toolArguments: [],
+    brought: { phase: 'request', prefix: 'detectors.', texts, contents, tools: null },
     prompt: text,
   };
 }

@@ -29,9 +29,9 @@ export interface Question {
  */
 export function rule(run: Run, { identified, request, phase, atMs, read, failed = [] }: Question): DecisionRecord {
   const { tenant, key, provider, route } = identified;
-  const { policies } = tenant;
+  const { policies, document } = tenant;
   const context = {
-    ...freezeContext({ phase, atMs, names: policies.factsNamed(phase), read }),
+    ...freezeContext({ phase, atMs, names: policies.factsNamed(phase), read, digests: document.capture === 'full' }),
     ...(namesTexts(policies, phase) ? { detectors: detectorVersion } : {}),
     ...(failed.length > 0 ? { failed_changes: failed } : {}),
   };

@@ -126,6 +126,8 @@ export interface Run {
   /** The top-up or renewal under way. */
   raising: Promise<unknown> | null;
   sealed: Sealed | null;
+  /** The request's text for a redacting capture; null where there is none to be kept. */
+  redactedRequest: Buffer | null;
   /** Whether the bodies of this run are kept: not where the tenant does not want it or the spool is filling up. */
   keepsPayloads: boolean;
   /** Whether Redis was asked to reserve for the run and did not say whether it has. */
@@ -174,6 +176,7 @@ export function openRun(gate: Gate, call: InboundCall): Run {
     bounded: null,
     raising: null,
     sealed: null,
+    redactedRequest: null,
     keepsPayloads: false,
     mayBeGranted: false,
     settled: false,

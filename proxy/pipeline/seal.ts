@@ -34,12 +34,19 @@ export function sealRun(ids: IdPort, run: Run): Sealed {
   }
   commitTags(ids, run.tags, { commitments, open });
   if (run.decided !== null) commitDecision(ids.salt(), run.decided, { commitments, open });
-  if (run.read !== null && run.read.body.length > 0) {
+  const request = committedRequest(run);
+  if (request !== null && request.length > 0) {
     const salt = ids.salt();
     open.request_salt = salt;
-    commitments.request = commit(salt, run.read.body);
+    commitments.request = commit(salt, request);
   }
   return { commitments, open };
+}
+
+/** The body as it came; of a redacting tenant what is kept of it, for a digest would tell what was taken out. */
+function committedRequest(run: Run): Uint8Array | null {
+  const redacts = run.identified?.tenant.document.capture === 'redacted';
+  return redacts ? run.redactedRequest : (run.read?.body ?? null);
 }
 
 /** Commits to what was decided and tagged since the run's intent, in place of what its intent said. */

@@ -1,7 +1,8 @@
+import { type DetectorId, sensitiveDetectors, warmDetectors } from '../../policy/detectors/index.ts';
 import { snapshotId } from '../../policy/evidence/index.ts';
 import { type CompiledLimit, compileLimits, computeSubTenantPaths } from '../../policy/limits/index.ts';
 import { type CompiledPrices, compilePrices, overlayPrices } from '../../policy/pricing/index.ts';
-import { type CompiledPolicies, compileInSteps } from '../../policy/rules/index.ts';
+import { type CompiledPolicies, compileInSteps, phases } from '../../policy/rules/index.ts';
 import type {
   KeyDocument,
   KeyEntry,
@@ -118,10 +119,17 @@ async function compileTenant(input: {
 }
 
 async function compilePolicies(document: PolicyDocument, breathe: Breathe): Promise<CompiledPolicies> {
-  const steps = compileInSteps(document.policies);
+  const policies = await inSlices(compileInSteps(document.policies), breathe);
+  const named = phases.flatMap((phase) => policies.detectorsNamed(phase)) as DetectorId[];
+  const redacted = document.capture === 'redacted' ? sensitiveDetectors : [];
+  await inSlices(warmDetectors([...named, ...redacted]), breathe);
+  return policies;
+}
+
+async function inSlices<T>(steps: Generator<unknown, T>, breathe: Breathe): Promise<T> {
   for (;;) {
     const step = steps.next();
-    if (step.done) return step.value;
+    if (step.done === true) return step.value;
     await breathe();
   }
 }

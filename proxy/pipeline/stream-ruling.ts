@@ -1,4 +1,3 @@
-import { detectTools } from '../../policy/detectors/index.ts';
 import type { StreamText } from '../dialects/dialect.ts';
 import { StreamWindow } from '../dialects/stream-window.ts';
 import { type Cut, cutByPolicy } from './cut.ts';
@@ -49,14 +48,14 @@ export class StreamRuling {
   }
 
   /** Asks on what has come. Null: it may pass. */
-  look(texts: readonly StreamText[], tools: readonly string[]): StreamCut | null {
-    for (const { from, text, calls, incomplete } of texts) {
+  look(texts: readonly StreamText[]): StreamCut | null {
+    for (const { from, text, tools, incomplete } of texts) {
       const places = this.#window.feed(text);
       // From here on not all of the text is known: that is asked at once.
       if (incomplete && !this.#incomplete && places.length === 0) places.push(this.#window.total());
       this.#incomplete ||= incomplete;
       for (const characters of places) {
-        const place = { characters, window: this.#window.window(characters), tools: tools.slice(0, calls) };
+        const place = { characters, window: this.#window.window(characters), tools };
         const cut = this.#ask({ ...place, incomplete: this.#incomplete, ended: false });
         if (cut !== null) return { from, cut };
       }
@@ -105,12 +104,14 @@ export class StreamRuling {
     const contents = new Map([['stream.text', text]]);
     const { policies } = this.#permit.identified.tenant;
     const texts = text === null ? null : [text];
-    const inspected = inspectHere(policies, { phase: 'stream', prefix: 'stream.detectors.', texts, contents });
+    const inspected = inspectHere(policies, {
+      ...{ phase: 'stream', prefix: 'stream.detectors.', texts, contents },
+      tools: { names: tools, argumentTexts: [] },
+    });
     const plain: ReadFact = (name) => {
       if (name === 'stream.characters') return characters;
       if (name === 'stream.ended') return ended;
-      if (name === 'stream.tools') return tools;
-      return name === 'stream.detectors.dangerous_tools' ? detectTools(tools, []).length : undefined;
+      return name === 'stream.tools' ? tools : undefined;
     };
     return firstOf(
       plain,

@@ -1,5 +1,5 @@
 import { HocError } from '../../storage/schema/errors.ts';
-import type { FinishRecord, IntentRecord, OpenValues } from '../../storage/schema/record.ts';
+import type { FinishRecord, IntentRecord, OpenValues, PayloadHead } from '../../storage/schema/record.ts';
 import type { Spool } from '../../storage/spool/index.ts';
 import type { SpoolPort } from './ports.ts';
 
@@ -7,6 +7,7 @@ import type { SpoolPort } from './ports.ts';
 export function watchSpool(spool: Spool) {
   const intents = new Map<string, IntentRecord & { open: OpenValues }>();
   const finishes = new Map<string, FinishRecord & { open: OpenValues }>();
+  const payloads: (PayloadHead & { body: string })[] = [];
   let full: 'none' | 'metadata' | 'all' | 'finish' | 'nothing' | 'broken' = 'all';
   const port: SpoolPort = {
     proxyId: spool.proxyId,
@@ -17,6 +18,9 @@ export function watchSpool(spool: Spool) {
       if (full === 'nothing' || (full === 'finish' && kinds.includes('finish'))) throw spoolFull();
       spool.append(...frames);
       for (const frame of frames) {
+        if (frame.kind === 'payload') {
+          payloads.push({ ...(JSON.parse(frame.head.toString()) as PayloadHead), body: frame.tail.toString() });
+        }
         if (frame.kind !== 'record') continue;
         const record = JSON.parse(frame.head.toString());
         record.open = frame.tail.length === 0 ? {} : JSON.parse(frame.tail.toString());
@@ -30,7 +34,7 @@ export function watchSpool(spool: Spool) {
       return full === 'all' ? spool.room(tenant) : full;
     },
   };
-  return { port, intents, finishes, fill: (how: typeof full) => (full = how) };
+  return { port, intents, finishes, payloads, fill: (how: typeof full) => (full = how) };
 }
 
 function spoolFull(): HocError {

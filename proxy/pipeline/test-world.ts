@@ -14,7 +14,7 @@ import {
   writeEpochIfAbsent,
 } from '../../storage/redis/index.ts';
 import { type RedisServer, startRedisServer } from '../../storage/redis/test-server.ts';
-import type { FinishRecord, IntentRecord, OpenValues } from '../../storage/schema/record.ts';
+import type { FinishRecord, IntentRecord, OpenValues, PayloadHead } from '../../storage/schema/record.ts';
 import type { Reading } from '../../storage/schema/reservation.ts';
 import type { LimitEntry, PolicyDocument } from '../../storage/schema/snapshot.ts';
 import { openSpool } from '../../storage/spool/index.ts';
@@ -24,7 +24,7 @@ import { createRefusalCollapse } from './collapse.ts';
 import { governRun } from './index.ts';
 import { createLateEnds } from './late-ends.ts';
 import { createOpenReservations, type OpenReservations } from './open-reservations.ts';
-import type { Gate, TelemetryPort } from './ports.ts';
+import type { Gate, TelemetryPort, UpstreamPort } from './ports.ts';
 import { createSettler } from './settle.ts';
 import type { CompiledSnapshot } from './snapshot.ts';
 import { compileWorld } from './test-documents.ts';
@@ -50,6 +50,8 @@ export interface World {
   /** The end of the one run that `during` makes, also where the caller is not told its id. */
   endDuring(during: () => Promise<unknown>): Promise<FinishRecord & { open: OpenValues }>;
   intentOf(runId: string | null): IntentRecord & { open: OpenValues };
+  /** What was kept of the bodies of a run, as text. */
+  payloadsOf(runId: string | null): (PayloadHead & { body: string })[];
   /** A counter of the tenant, once nothing is left to be settled. */
   reading(limitId: string): Promise<Reading>;
   /** Lets the spool take no more; `nothing`: though it says that it has room; `broken`: it cannot even tell that. */
@@ -57,8 +59,13 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** A proxy's whole pipeline on real engines: Redis, a spool and a provider on loopback. `nowMs` is the proxy's clock. */
-export async function openWorld(options: { reservationMs?: number; nowMs?: () => number } = {}): Promise<World> {
+/**
+ * A proxy's whole pipeline on real engines: Redis, a spool and a provider on loopback. `nowMs` is the proxy's clock; with
+ * `upstream` it asks that instead of the provider.
+ */
+export async function openWorld(
+  options: { reservationMs?: number; nowMs?: () => number; upstream?: UpstreamPort } = {},
+): Promise<World> {
   const dir = await mkdtemp(join(tmpdir(), 'hoc-pipeline-'));
   const server = await startRedisServer();
   const redis = connectRedis(server.url);
@@ -88,7 +95,7 @@ export async function openWorld(options: { reservationMs?: number; nowMs?: () =>
     sessions: createSessions(redis, { timeoutMs: 75, onError: () => failed('session') }),
     inspector: { inspect: async (job) => inspectTexts(job) },
     spool: records.port,
-    upstream,
+    upstream: options.upstream ?? upstream,
     credentials: { find: () => null },
     telemetry: createTold(told),
     openReservations,
@@ -127,6 +134,7 @@ export async function openWorld(options: { reservationMs?: number; nowMs?: () =>
       if (found === undefined) throw new Error(`run ${runId} has no intent`);
       return found;
     },
+    payloadsOf: (runId) => records.payloads.filter((one) => one.run_id === runId),
     async reading(limitId) {
       await settler.drain();
       const compiled = snapshot?.tenants.get('acme')?.limits.find((one) => one.id === limitId);

@@ -2,6 +2,7 @@ export { type ClickHouse, connectClickHouse, pingClickHouse } from './connection
 export { insertBatch } from './insert.ts';
 export { migrateClickHouse, readPendingMigrations } from './migrate.ts';
 export { readAbandoned } from './read-abandoned.ts';
+export { type DecidedRun, type DecisionsQuery, readDecisions } from './read-decisions.ts';
 export { type RunFilter, type RunsPageQuery, readRunsPage } from './read-page.ts';
 export { type RollupQuery, type RollupRow, readRollup } from './read-rollup.ts';
 export { type RunDetail, readRun } from './read-run.ts';

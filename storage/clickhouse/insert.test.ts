@@ -162,6 +162,7 @@ const anyRun: fc.Arbitrary<Partial<RunVersionRow>> = fc.record({
   cache_write_1h_tokens: maybe(fc.maxSafeNat()),
   input_audio_tokens: maybe(fc.maxSafeNat()),
   output_image_tokens: maybe(fc.maxSafeNat()),
+  decisions: fc.constantFrom(null, '[{"salt":"0a"}]'),
 });
 
 t.test('a run comes back exactly as it went in', async (t) => {
@@ -171,10 +172,17 @@ t.test('a run comes back exactly as it went in', async (t) => {
     await insertBatch(ch, { id: `property-${++batches}`, records: [], runs, payloads: [] });
     const run = runs[0];
     if (run === undefined) return;
-    const { context, decision, ...rest } = run;
+    const { context, decision, decisions, ...rest } = run;
     const detail = await readRun(ch, all, run.run_id);
     t.strictSame(detail?.run, rest);
-    t.strictSame([detail?.context, detail?.decision], [JSON.parse(String(context)), JSON.parse(String(decision))]);
+    const [readBack, stored] = [
+      [detail?.context, detail?.decision, detail?.decisions],
+      [context, decision, decisions],
+    ];
+    t.strictSame(
+      readBack,
+      stored.map((text) => JSON.parse(String(text))),
+    );
   });
   await fc.assert(property, { numRuns: 40, includeErrorInReport: true });
 });
@@ -238,7 +246,8 @@ t.test('runs that were stored before limits were recorded are read with none', a
       },
     ],
   });
-  for (const query of [...steps('0004_run_limits'), ...steps('0007_limit_places')]) await ch.client.command({ query });
+  const later = ['0004_run_limits', '0007_limit_places', '0008_phase_decisions'].flatMap(steps);
+  for (const query of later) await ch.client.command({ query });
   const detail = await readRun(ch, all, old.run_id);
   t.match(detail?.run, { run_id: old.run_id, limits: [], input_audio_tokens: null, output_image_tokens: null });
   await insertBatch(ch, { id: 'beside-old', records: [], runs: [{ ...old, version: 3 }], payloads: [] });

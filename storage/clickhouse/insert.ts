@@ -11,7 +11,7 @@ const word = nullable(text());
 
 const recordColumns = 'tenant, proxy_id, proxy_epoch, proxy_seq, kind, run_id, at_ms, raw, leaf_hash, batch_id';
 const payloadColumns =
-  'tenant, run_id, part, content_type, content_encoding, whole_bytes, stored_bytes, body, batch_id';
+  'tenant, run_id, part, content_type, content_encoding, whole_bytes, stored_bytes, redacted, body, batch_id';
 
 /**
  * Inserts a batch and resolves when ClickHouse has it on disk. Records come before runs, so that a run that can be listed
@@ -108,6 +108,7 @@ function writePayload(writer: RowBinaryWriter, row: PayloadRow, batchId: string)
   word.write(writer, row.content_encoding);
   writer.natural(row.whole_bytes);
   writer.natural(row.stored_bytes);
+  writer.byte(row.redacted === true ? 1 : 0);
   writer.blob(row.body);
   writer.text(batchId);
 }

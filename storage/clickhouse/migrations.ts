@@ -161,6 +161,8 @@ const calmExpiry = ['runs', 'records', 'payloads', 'rollup_minutes', 'rollup_day
 
 const phaseDecisions = 'ALTER TABLE runs ADD COLUMN IF NOT EXISTS decisions Nullable(String) CODEC(ZSTD(1))';
 
+const redactedPayloads = 'ALTER TABLE payloads ADD COLUMN IF NOT EXISTS redacted Bool';
+
 /** Every step, in order. */
 export const migrations: readonly Migration[] = [
   { id: '0001_records', statements: [records] },
@@ -171,4 +173,5 @@ export const migrations: readonly Migration[] = [
   { id: '0006_expiry', statements: calmExpiry },
   { id: '0007_limit_places', statements: [limitPlaces] },
   { id: '0008_phase_decisions', statements: [phaseDecisions] },
+  { id: '0009_redacted_payloads', statements: [redactedPayloads] },
 ];

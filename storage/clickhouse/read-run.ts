@@ -1,5 +1,5 @@
 import type { Decision, DecisionContext } from '../schema/decision.ts';
-import type { PayloadHead } from '../schema/record.ts';
+import type { OpenDecision, PayloadHead } from '../schema/record.ts';
 import type { PayloadRow, RecordRow, RunVersionRow } from '../schema/rows.ts';
 import type { TenantScope } from '../schema/scope.ts';
 import type { ClickHouse } from './connection.ts';
@@ -8,10 +8,12 @@ import { scopeCondition, selectRows } from './select.ts';
 
 /** Everything that is recorded of one run. */
 export interface RunDetail {
-  run: Omit<RunVersionRow, 'context' | 'decision'>;
+  run: Omit<RunVersionRow, 'context' | 'decision' | 'decisions'>;
   /** Null where none was recorded, or where it was erased. */
   context: DecisionContext | null;
   decision: Decision | null;
+  /** One a phase; null where the decision above is the only one, or where they were erased. */
+  decisions: readonly OpenDecision[] | null;
   payloads: PayloadRow[];
   /** The sealed records that name this run, in the order of the proxy's sequence. */
   records: RecordRow[];
@@ -28,7 +30,7 @@ export async function readRun(ch: ClickHouse, scope: TenantScope, runId: string)
     parameters: { ...parameters, run_id: runId },
   });
   if (row === undefined) return null;
-  const { context, decision, ...run } = readWholeRun(row);
+  const { context, decision, decisions, ...run } = readWholeRun(row);
   // From here on the run's own tenant: it is inside the scope, and it is what the tables are sorted by.
   const found = { tenant: run.tenant ?? '', run_id: runId };
   const [payloads, records] = await Promise.all([readPayloads(ch, found), readRecords(ch, found)]);
@@ -36,6 +38,7 @@ export async function readRun(ch: ClickHouse, scope: TenantScope, runId: string)
     run,
     context: context === null ? null : (JSON.parse(context) as DecisionContext),
     decision: decision === null ? null : (JSON.parse(decision) as Decision),
+    decisions: decisions === null ? null : (JSON.parse(decisions) as OpenDecision[]),
     payloads,
     records,
   };
@@ -50,11 +53,11 @@ const ofRun = 'tenant = {tenant:String} AND run_id = {run_id:String}';
 
 async function readPayloads(ch: ClickHouse, found: FoundRun): Promise<PayloadRow[]> {
   const rows = await selectRows(ch, {
-    sql: `SELECT tenant, run_id, part, content_type, content_encoding, whole_bytes, stored_bytes, base64Encode(body)
+    sql: `SELECT tenant, run_id, part, content_type, content_encoding, whole_bytes, stored_bytes, redacted, base64Encode(body)
       FROM payloads FINAL WHERE ${ofRun} ORDER BY part`,
     parameters: { ...found },
   });
-  return rows.map(([tenant, runId, part, contentType, contentEncoding, wholeBytes, storedBytes, body]) => ({
+  return rows.map(([tenant, runId, part, contentType, contentEncoding, wholeBytes, storedBytes, redacted, body]) => ({
     tenant: String(tenant),
     run_id: String(runId),
     part: String(part) as PayloadHead['part'],
@@ -62,6 +65,7 @@ async function readPayloads(ch: ClickHouse, found: FoundRun): Promise<PayloadRow
     content_encoding: contentEncoding as string | null,
     whole_bytes: Number(wholeBytes),
     stored_bytes: Number(storedBytes),
+    ...(Number(redacted) === 1 || redacted === true ? { redacted: true as const } : {}),
     body: Buffer.from(String(body), 'base64'),
   }));
 }

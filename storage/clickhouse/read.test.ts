@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { RunVersionRow } from '../schema/rows.ts';
 import { insertBatch } from './insert.ts';
+import { readDecisions } from './read-decisions.ts';
 import { readRunsPage } from './read-page.ts';
 import { readRun } from './read-run.ts';
 import { readSequenceGaps } from './read-sequences.ts';
@@ -162,4 +163,47 @@ t.test('gaps of a sequence are found, over all tenants, and a repeated record is
     { from: 8, to: 9 },
   ]);
   t.same(states[1]?.gaps, [{ from: 1, to: 2 }], 'a sequence that does not begin at 1 lacks its beginning');
+});
+
+t.test('decisions are read in pages, newest first, each run once, in their scope and time', async (t) => {
+  const midMs = 1_790_000_000_000 + 3000 * 40;
+  for (const [scope, tenant] of [
+    [all, 'any'],
+    [acme, 'acme'],
+  ] as const) {
+    const seen: string[] = [];
+    let below: string | null = null;
+    for (;;) {
+      const page: Awaited<ReturnType<typeof readDecisions>> = await readDecisions(ch, scope, {
+        limit: 700,
+        sinceMs: midMs,
+        below,
+      });
+      if (page.length === 0) break;
+      t.ok(page.length <= 700);
+      seen.push(...page.map((run) => run.run_id));
+      below = page.at(-1)?.run_id ?? null;
+    }
+    t.same(
+      seen,
+      newestFirst(tenant, (run) => run.run_id >= timedId(3000)),
+    );
+  }
+  const open = { salt: '0a', context_digest: 'c', decision_digest: 'd', decision: { verdict: 'deny' } };
+  const decisions = JSON.stringify([{ ...open, context: { phase: 'request' } }]);
+  const run = testRun({ tenant: 'decided', context: '{"phase":"admit"}', decision: '{"verdict":"warn"}', decisions });
+  await insertBatch(ch, { id: 'decided', records: [], runs: [testIntent(run)], payloads: [] });
+  await insertBatch(ch, { id: 'decided-2', records: [], runs: [run], payloads: [] });
+  const scope = { kind: 'tenant', tenant: 'decided' } as const;
+  t.match(await readDecisions(ch, scope, { limit: 5, sinceMs: 0, below: null }), [
+    {
+      run_id: run.run_id,
+      tenant: 'decided',
+      snapshot_id: run.snapshot_id,
+      context: { phase: 'admit' },
+      decision: { verdict: 'warn' },
+      decisions: [{ salt: '0a', context: { phase: 'request' }, decision: { verdict: 'deny' } }],
+    },
+  ]);
+  t.match(await readRun(ch, scope, run.run_id), { decisions: [{ context: { phase: 'request' } }] });
 });

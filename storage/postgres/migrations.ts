@@ -5,6 +5,7 @@ import { controlState } from './migrations/0001-control-state.ts';
 import { counters } from './migrations/0002-counters.ts';
 import { tenantSettings } from './migrations/0003-tenant-settings.ts';
 import { acknowledgements } from './migrations/0004-acknowledgements.ts';
+import { snapshots } from './migrations/0005-snapshots.ts';
 
 /** Ordered by name; a migration that has been released is never edited. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -12,6 +13,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0002-counters': statements(counters),
   '0003-tenant-settings': statements(tenantSettings),
   '0004-acknowledgements': statements(acknowledgements),
+  '0005-snapshots': statements(snapshots),
 };
 
 function statements(list: readonly string[]): Migration {

@@ -49,6 +49,7 @@ for (const installation of installations) {
         '0002-counters',
         '0003-tenant-settings',
         '0004-acknowledgements',
+        '0005-snapshots',
       ]);
       t.same(await readPendingMigrations(db), []);
       await other.destroy();

@@ -1,8 +1,10 @@
 import { sql } from 'kysely';
-import type { DocumentRow, ManifestRow } from '../schema/control.ts';
+import type { DocumentRow, ManifestRow, SnapshotRow } from '../schema/control.ts';
 import type { Executor } from './connect.ts';
 
 const snapshotLock = 4_706_072;
+/** A statement holds 65,535 values. */
+const rowsPerStatement = 5_000;
 
 /** Waits for every other change of the snapshot to commit, and holds them off until this transaction ends. */
 export async function lockSnapshot(db: Executor): Promise<void> {
@@ -33,4 +35,20 @@ export async function readLatestManifest(db: Executor): Promise<ManifestRow | nu
 /** Adds a manifest; its sequence must be new. */
 export async function insertManifest(db: Executor, row: ManifestRow): Promise<void> {
   await db.insertInto('manifests').values(row).execute();
+}
+
+/** Stores what snapshot ids stand for; ids that are there already are left as they are. */
+export async function saveSnapshots(db: Executor, rows: readonly SnapshotRow[]): Promise<void> {
+  for (let at = 0; at < rows.length; at += rowsPerStatement) {
+    await db
+      .insertInto('snapshots')
+      .values(rows.slice(at, at + rowsPerStatement))
+      .onConflict((clash) => clash.column('id').doNothing())
+      .execute();
+  }
+}
+
+/** What a snapshot id stands for, or null where no manifest ever brought it. */
+export async function readSnapshot(db: Executor, id: string): Promise<SnapshotRow | null> {
+  return (await db.selectFrom('snapshots').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
 }

@@ -15,6 +15,7 @@ import type {
   ProviderRow,
   ServiceTokenRow,
   SettingRow,
+  SnapshotRow,
   SpoolRow,
   SubTenantStateRow,
   TenantRow,
@@ -45,6 +46,7 @@ export interface ControlTables {
   limits: LimitRow;
   documents: DocumentRow;
   manifests: ManifestRow;
+  snapshots: SnapshotRow;
   nodes: NodeRow;
   service_tokens: ServiceTokenRow;
   audit_heads: AuditHeadRow;

@@ -124,6 +124,18 @@ export interface ManifestRow {
   issued_at_ms: number;
 }
 
+/** The documents of one tenant that runs were decided with, under the id by which they name them. */
+export interface SnapshotRow {
+  /** As the runs have it: SHA-256 of canonical `{policy, keys, prices}`. */
+  id: Sha256Hex;
+  tenant: string;
+  policy: Sha256Hex;
+  keys: Sha256Hex;
+  prices: Sha256Hex;
+  /** When a manifest first brought these together. */
+  issued_at_ms: number;
+}
+
 export interface NodeRow {
   id: string;
   name: string;

@@ -3,8 +3,11 @@ import type { PolicyChange, Sha256Hex } from './snapshot.ts';
 
 /** A long text (prompt, answer) as a context holds it. The text itself may be kept beside the context, under its digest. */
 export interface TextFact {
-  /** SHA-256 of the text as UTF-8. */
-  digest: Sha256Hex;
+  /**
+   * SHA-256 of the text as UTF-8. Null where the text is not kept in full: to who knows or guesses all the rest of it, a digest would
+   * tell what was taken out.
+   */
+  digest: Sha256Hex | null;
   /** UTF-16 units. */
   length: number;
 }

@@ -178,16 +178,21 @@ export interface OpenValues {
   settle_epoch?: string;
 }
 
-/** Bytes a payload commitment covers: the whole body as sent by the caller or received from the provider. */
+/**
+ * What is kept of a body. Its commitment covers the whole body as the caller or the provider sent it; of a redacted one it
+ * covers the stored text, for a digest of the body would tell, to who knows all the rest of it, what was taken out.
+ */
 export interface PayloadHead {
   run_id: string;
   tenant: string;
   part: 'request' | 'response';
   content_type: string | null;
   content_encoding: string | null;
-  /** Bytes of the whole body; `stored_bytes` of them follow (fewer where the size cap cut it). */
+  /** Bytes of the whole body; `stored_bytes` of them follow (fewer where the size cap cut it), or of its redacted text. */
   whole_bytes: number;
   stored_bytes: number;
+  /** True where it is the decoded text with all that the detectors found in it taken out; absent otherwise. */
+  redacted?: true;
 }
 
 /**

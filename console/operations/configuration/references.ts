@@ -17,12 +17,6 @@ const ownHeaders =
 
 /** Reports everything in one tenant that names what does not exist, stands twice, or does not fit together. */
 export function checkTenant(tenant: TenantConfiguration, path: FieldPath, report: Report): void {
-  if (tenant.capture === 'redacted') {
-    report(
-      [...path, 'capture'],
-      '`redacted` needs detectors, which this version does not have; expected `full` or `metadata`',
-    );
-  }
   checkUnique(tenant.subTenants ?? [], 'slug', { path: [...path, 'subTenants'], report });
   checkUnique(tenant.providers ?? [], 'slug', { path: [...path, 'providers'], report });
   checkUnique(tenant.keys ?? [], 'name', { path: [...path, 'keys'], report });

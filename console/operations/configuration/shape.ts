@@ -85,7 +85,7 @@ function checkFree(place: Place, depth: number): ShapeFault[] {
   if (depth > deepestFree) return fault(path, `Nested deeper than ${deepestFree} levels; expected ${expected}`);
   if (value === undefined) return mismatch(place, 'a value');
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    return fault(path, `Expected ${expected}, found a number without end`);
+    return fault(path, `Expected ${expected}, found a number that JSON does not have`);
   }
   if (typeof value === 'string' && loneSurrogate.test(value)) return fault(path, 'This text is not valid Unicode');
   if (typeof value !== 'object' || value === null) return [];

@@ -1,5 +1,5 @@
-import { canonicalJson, sha256Hex } from '../../../policy/evidence/index.ts';
-import type { DocumentRow, ManifestRow, TenantObjects } from '../../../storage/schema/control.ts';
+import { canonicalJson, sha256Hex, snapshotId } from '../../../policy/evidence/index.ts';
+import type { DocumentRow, ManifestRow, SnapshotRow, TenantObjects } from '../../../storage/schema/control.ts';
 import { HocError } from '../../../storage/schema/errors.ts';
 import type { Manifest, SnapshotDocument } from '../../../storage/schema/snapshot.ts';
 import type { Act } from '../audit.ts';
@@ -62,6 +62,7 @@ export async function issueManifest(
     issued_at_ms: manifest.issued_at_ms,
   };
   await tx.insertManifest(row);
+  await tx.saveSnapshots(listSnapshots(manifest, last));
   const act: Act = {
     tenant: '',
     act: 'snapshot.publish',
@@ -72,6 +73,21 @@ export async function issueManifest(
     facts: { sequence: row.sequence, tenants: manifest.tenants.length, proxies: manifest.proxies },
   };
   return { manifest: row, issued: true, act };
+}
+
+/** What the manifest brings together that the one before it did not. */
+function listSnapshots(manifest: Manifest, last: ManifestRow | null): SnapshotRow[] {
+  const before = last === null ? null : (JSON.parse(last.bytes.toString('utf8')) as Manifest);
+  const known = new Map((before?.tenants ?? []).map((one) => [one.tenant, one]));
+  const isKnown = ({ tenant, policy, keys }: Manifest['tenants'][number]): boolean =>
+    before?.prices === manifest.prices && known.get(tenant)?.policy === policy && known.get(tenant)?.keys === keys;
+  const { prices, issued_at_ms } = manifest;
+  return manifest.tenants
+    .filter((one) => !isKnown(one))
+    .map(({ tenant, policy, keys }) => ({
+      id: snapshotId({ policy, keys, prices }),
+      ...{ tenant, policy, keys, prices, issued_at_ms },
+    }));
 }
 
 async function buildDocuments(tx: ControlTransaction, context: ControlContext, objects: TenantObjects): Promise<void> {

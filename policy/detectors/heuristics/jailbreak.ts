@@ -10,3 +10,9 @@ const findPersonas = compilePhrases(personaPhrases);
 export function findJailbreaks(view: View): Span[] {
   return [...findPhrases(view.plain), ...findPersonas(view.text)];
 }
+
+/** Compiles the phrases of `findJailbreaks`, step by step. */
+export function* warmJailbreaks(): Generator<void, void> {
+  yield* findPhrases.warm();
+  yield* findPersonas.warm();
+}

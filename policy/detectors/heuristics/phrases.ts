@@ -7,7 +7,14 @@ const overlap = 512;
 
 interface CompiledPhrases {
   set: RE2Set;
-  single: readonly RE2JS[];
+  /** Compiled when first found. */
+  single: (RE2JS | undefined)[];
+}
+
+/** Finds phrases; `warm` compiles them one by one, so that whoever must not wait can do it before. */
+export interface PhraseFinder {
+  (text: string): Span[];
+  warm(): Generator<void, void>;
 }
 
 /**
@@ -15,25 +22,45 @@ interface CompiledPhrases {
  * are then placed. Expressions match at most `overlap` characters and nothing empty. Linear: parts are of fixed size. Compiled
  * when first asked: a process that looks for none pays nothing.
  */
-export function compilePhrases(expressions: readonly string[]): (text: string) => Span[] {
+export function compilePhrases(expressions: readonly string[]): PhraseFinder {
   let compiled: CompiledPhrases | null = null;
-  return (text) => {
-    compiled ??= compileAll(expressions);
-    const { set, single } = compiled;
+  function* compile(): Generator<void, CompiledPhrases> {
+    const set = new RE2Set();
+    for (const expression of expressions) {
+      set.add(expression);
+      yield;
+    }
+    set.compile();
+    return { set, single: expressions.map(() => undefined) };
+  }
+  const placesOf = ({ single }: CompiledPhrases, id: number, window: string): Span[] => {
+    single[id] ??= RE2JS.compile(expressions[id] ?? '');
+    return findPlaces(single[id], window);
+  };
+  const find = (text: string) => {
+    compiled ??= finish(compile());
+    const known = compiled;
     const found: Span[] = [];
     for (let from = 0; from < text.length; from = nextPart(text, from)) {
       const window = text.slice(from, from + part);
-      for (const id of set.match(window)) found.push(...placesOf(single[id], window, from));
+      for (const id of known.set.match(window)) {
+        for (const { start, end } of placesOf(known, id, window)) found.push({ start: from + start, end: from + end });
+      }
     }
     return found;
   };
+  return Object.assign(find, {
+    *warm(): Generator<void, void> {
+      if (compiled === null) compiled = yield* compile();
+    },
+  });
 }
 
-function compileAll(expressions: readonly string[]): CompiledPhrases {
-  const set = new RE2Set();
-  for (const expression of expressions) set.add(expression);
-  set.compile();
-  return { set, single: expressions.map((expression) => RE2JS.compile(expression)) };
+function finish<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
 }
 
 /** Where the next part begins: at a space where there is one near, so that no word and no line seems to begin there. */
@@ -44,9 +71,9 @@ function nextPart(text: string, from: number): number {
   return latest;
 }
 
-function placesOf(pattern: RE2JS | undefined, window: string, from: number): Span[] {
+function findPlaces(pattern: RE2JS, window: string): Span[] {
   const found: Span[] = [];
-  const matcher = pattern?.matcher(window);
-  while (matcher?.find() === true) found.push({ start: from + matcher.start(), end: from + matcher.end() });
+  const matcher = pattern.matcher(window);
+  while (matcher.find()) found.push({ start: matcher.start(), end: matcher.end() });
   return found;
 }

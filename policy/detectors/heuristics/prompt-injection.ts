@@ -12,6 +12,9 @@ export function findPromptInjections(view: View): Span[] {
   return findPhrases(view.plain);
 }
 
+/** Compiles the phrases of `findPromptInjections`, step by step. */
+export const warmPromptInjections = findPhrases.warm;
+
 /** Runs of tag characters (U+E0000 to U+E007F), which spell ASCII that no reader sees. Spans lie in the text that was given. */
 export function findTags(original: string): Span[] {
   const found: Span[] = [];

@@ -104,3 +104,9 @@ export function findAccessTokens(view: View): Span[] {
   const bearers = byForm(view).filter(({ start, end }) => looksRandom(view.text.slice(start, end)));
   return [...bearers, ...assigned];
 }
+
+/** Compiles the rules of `findAccessTokens`, step by step. */
+export function* warmAccessTokens(): Generator<void, void> {
+  yield* byForm.warm();
+  yield* byName.warm();
+}

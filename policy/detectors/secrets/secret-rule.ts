@@ -26,13 +26,28 @@ interface CompiledRule extends SecretRule {
 /** How far behind its literal a secret may end. No form below is longer. */
 const longest = 1_200;
 
-/** Makes a finder of rules. They are compiled when it is first asked: a process that looks for no secrets pays nothing. */
-export function compileRules(rules: readonly SecretRule[]): (view: View) => Span[] {
-  let compiled: readonly CompiledRule[] | null = null;
-  return (view) => {
-    compiled ??= rules.map(compileRule);
-    return compiled.flatMap((rule) => findByRule(view, rule));
+/** Finds secrets; `warm` compiles its rules one by one, so that whoever must not wait can do it before. */
+export interface SecretFinder {
+  (view: View): Span[];
+  warm(): Generator<void, void>;
+}
+
+/** Makes a finder of rules. Each is compiled when first asked: a process that looks for no secrets pays nothing. */
+export function compileRules(rules: readonly SecretRule[]): SecretFinder {
+  const compiled: (CompiledRule | undefined)[] = rules.map(() => undefined);
+  const at = (index: number, rule: SecretRule): CompiledRule => {
+    compiled[index] ??= compileRule(rule);
+    return compiled[index];
   };
+  const find = (view: View) => rules.flatMap((rule, index) => findByRule(view, at(index, rule)));
+  return Object.assign(find, {
+    *warm(): Generator<void, void> {
+      for (const [index, rule] of rules.entries()) {
+        at(index, rule);
+        yield;
+      }
+    },
+  });
 }
 
 function compileRule(rule: SecretRule): CompiledRule {

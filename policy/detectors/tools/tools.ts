@@ -23,6 +23,9 @@ export function findDangerousArguments(view: View): Span[] {
   return findRules(view.text);
 }
 
+/** Compiles the rules of `findDangerousArguments`, step by step. */
+export const warmDangerousArguments = findRules.warm;
+
 /**
  * What is dangerous in calls of tools: names that run code or destroy, and arguments that destroy, steal or take over. Its
  * length is the fact `dangerous_tools`. Names and texts may stem from different calls. Linear in the texts.

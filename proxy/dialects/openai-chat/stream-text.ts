@@ -3,7 +3,7 @@ import { isObject, parseJson, readCount, readLatin1Text, readList } from '../jso
 import { decodeString, type JsonRange } from '../json-members.ts';
 import { walkStrings } from '../json-walk.ts';
 import { RepeatedTexts } from '../repeated-text.ts';
-import { KeptText, maxName } from '../stream-text.ts';
+import { KeptText } from '../stream-text.ts';
 import { chatTextSlots } from './text-slots.ts';
 
 /** Most choices of an answer that are told apart. */
@@ -104,7 +104,7 @@ export class ChatStreamText {
       return;
     }
     const before = this.text.tools[known.index];
-    if (before !== undefined && before !== name) this.text.tools[known.index] = (before + name).slice(0, maxName);
+    if (before !== undefined && before !== name) this.text.lengthenCall(known.index, name);
   }
 }
 

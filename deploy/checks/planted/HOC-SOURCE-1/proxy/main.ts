@@ -1,6 +1,7 @@
 import { extra } from './extras/index.ts';
 import { append } from '../storage/spool/index.ts';
 import { reserve } from '../storage/redis/index.ts';
+import { inspect } from './inspector/threads.ts';
 import { serve } from './server.ts';
 import { forward } from './upstream/forward.ts';
 

@@ -1,6 +1,7 @@
 import { append } from '../storage/spool/index.ts';
 import { reserve } from '../storage/redis/index.ts';
+import { inspect } from './inspector/threads.ts';
 import { serve } from './server.ts';
 import { forward } from './upstream/forward.ts';
 
-export const runProxy = [append, reserve, serve, forward];
+export const runProxy = [append, inspect, reserve, serve, forward];

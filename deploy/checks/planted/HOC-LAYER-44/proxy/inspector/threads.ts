@@ -1,0 +1,7 @@
+import * as violation from 'yaml';
+import { Worker } from 'node:worker_threads';
+
+/** Stands for its layer. */
+export const inspect = (entry: URL) => new Worker(entry);
+
+export const planted = violation;

@@ -1,0 +1,4 @@
+import { Worker } from 'node:worker_threads';
+
+/** Stands for its layer. */
+export const inspect = (entry: URL) => new Worker(entry);
