@@ -39,6 +39,7 @@ export function createTelemetry(
   const state = createStateMetrics(probes, [registry]);
   const totals = createRunTotals([registry]);
   const times = createRunTimes([registry]);
+  const policies = createPolicyTotals([registry]);
   const limits = createLimitMetrics([registry]);
   registerProbes(probes, [registry]);
   return {
@@ -53,6 +54,7 @@ export function createTelemetry(
       state.open.dec(run.count);
       if (run.degraded) state.degradedRuns.inc();
       totals(run);
+      policies(run);
       times(run);
     },
     ...limits,
@@ -121,7 +123,7 @@ function createLimitMetrics(
   });
   const cuts = new Counter({
     name: 'hoc_streams_cut_total',
-    help: 'Runs under way that were ended: limit, cap, duration, gone, redis (no counters), spool (no record), unmeasured',
+    help: 'Runs under way that were ended: policy, limit, cap, duration, gone, redis (no counters), spool (no record), unmeasured',
     labelNames: ['cause'],
     registers,
   });
@@ -172,6 +174,34 @@ function createRunTotals(registers: Registry[]): (run: RunSummary) => void {
     if (run.inputTokens > 0) tokens.inc({ tenant, provider, model, direction: 'input' }, run.inputTokens);
     if (run.outputTokens > 0) tokens.inc({ tenant, provider, model, direction: 'output' }, run.outputTokens);
     if (run.costNanoUsd > 0n) cost.inc({ tenant, provider, model }, Number(run.costNanoUsd));
+  };
+}
+
+function createPolicyTotals(registers: Registry[]): (run: RunSummary) => void {
+  const matches = new Counter({
+    name: 'hoc_policy_matches_total',
+    help: 'Runs in which a policy matched, by its verdict; in mode shadow without effect',
+    labelNames: ['tenant', 'policy', 'phase', 'mode', 'verdict'],
+    registers,
+  });
+  const undecided = new Counter({
+    name: 'hoc_policy_undecided_total',
+    help: 'Runs in which the condition of a policy could not be told, so that its onError decided',
+    labelNames: ['tenant', 'policy', 'phase'],
+    registers,
+  });
+  const failedChanges = new Counter({
+    name: 'hoc_policy_changes_failed_total',
+    help: 'Changes that policies asked for and that could not be made, so that their onError decided',
+    labelNames: ['tenant', 'change'],
+    registers,
+  });
+  return ({ tenant, policies, failedChanges: failed, count }) => {
+    for (const { policy, phase, mode, verdict, indeterminate } of policies) {
+      matches.inc({ tenant, policy, phase, mode, verdict }, count);
+      if (indeterminate) undecided.inc({ tenant, policy, phase }, count);
+    }
+    for (const change of failed) failedChanges.inc({ tenant, change }, count);
   };
 }
 

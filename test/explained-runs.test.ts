@@ -26,6 +26,7 @@ tenants:
       - { id: g-busy, phase: admit, scope: { key: few }, when: { ">=": [{ "var": "readings.percent.few-rpm" }, 50] }, then: { action: warn, reason: "half of the limit is used" } }
       - { id: h-status, phase: response, when: { "==": [{ "var": "answer.status" }, 200] }, then: { action: tag, tags: { answered: "yes" } } }
       - { id: i-hour, phase: request, mode: shadow, when: { "during": ["00:00-24:00"] }, then: { action: warn, reason: "always" } }
+      - { id: j-cut, phase: stream, when: { ">": [{ "var": "stream.characters" }, 20] }, then: { action: deny, reason: "long enough" } }
     limits:
       - { id: few-rpm, kind: requests, ceiling: 2, window: 1h, align: rolling, by: [key], match: { key: few } }
 `;
@@ -48,11 +49,11 @@ t.before(async () => {
 });
 
 /** Sends one chat and answers the id of its run once its end is on record. */
-async function send(key: string, text: string, model = 'sim-small'): Promise<string> {
+async function send(key: string, text: string, stream = false): Promise<string> {
   const answer = await fetch(`${hoc.proxy}/openai/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ model, messages: [{ role: 'user', content: text }] }),
+    body: JSON.stringify({ model: 'sim-small', stream, messages: [{ role: 'user', content: text }] }),
   });
   await answer.arrayBuffer();
   const id = answer.headers.get('x-hoc-run-id') ?? '';
@@ -77,7 +78,6 @@ t.test(
   async (t) => {
     const id = await send(secrets.HOC_KEY_APP, 'Write to someone@example.com, please.');
     const { run, text, phase } = await explain(id);
-    t.comment(text);
     t.same(
       run.phases.map((one) => [one.phase, one.state, one.context_holds, one.decision_holds]),
       ['request', 'admit', 'response'].map((name) => [name, 'explained', true, true]),
@@ -121,6 +121,14 @@ t.test('a denied run names the policy and the fact, and no text of the caller', 
   t.match(text, /true: request.user_text contains "project-x"/);
   t.match(text, /no change was made, since the verdict is deny/);
   t.notMatch(text, 'canary');
+});
+
+t.test('a stream that was cut is explained at the place where it was', async (t) => {
+  const { run, text, phase } = await explain(await send(secrets.HOC_KEY_APP, 'Write a long story.', true));
+  t.match(run, { status: 'truncated', verdict: 'deny', decided_by: 'policy:j-cut@1' });
+  t.match(phase('stream'), { state: 'explained', context_holds: true, decision_holds: true });
+  t.match(text, /true: stream.characters is more than 20 \(stream.characters is \d+ characters\)/);
+  t.match(text, /j-cut v1: its condition held, so it says deny and owns the decision/);
 });
 
 t.test('a limit that refused is named with its reading; what could not be decided is told', async (t) => {
@@ -168,7 +176,7 @@ t.test('the second opinion agrees on every recorded run, and each is decided aga
   t.same(found.decided_again.not_possible, {});
   t.equal(found.runs, (await hoc.exportRuns(() => true)).length);
   const text = await hoc.hoc('policy', 'second-opinion', '--since', '1h', '--limit', '2');
-  t.match(text.stdout, /^2 runs, \d+ decisions of policies; older runs were left out/);
+  t.match(text.stdout, /^2 runs, \d+ decisions of policies; stopped at --limit/);
   const other = await hoc.hoc('policy', 'second-opinion', '--tenant', 'nobody');
   t.match(other.stdout, /^0 runs/);
 });

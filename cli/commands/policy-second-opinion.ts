@@ -98,7 +98,7 @@ function formatOpinion({
   next,
 }: SecondOpinionPage): string {
   const lines = [
-    `${runs} runs, ${decisions} decisions of policies${next === null ? '' : '; older runs were left out (--limit)'}`,
+    `${runs} runs, ${decisions} decisions of policies${next === null ? '' : '; stopped at --limit, there may be older ones'}`,
     '',
     'conditions, beside json-logic-js',
     ...formatCounts([

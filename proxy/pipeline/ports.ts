@@ -105,6 +105,16 @@ export interface CredentialPort {
   find(id: string, version: number): string | null;
 }
 
+/** One policy that matched in a run, or whose condition could not be told. Names of policies come from the configuration. */
+export interface PolicyUse {
+  policy: string;
+  phase: string;
+  mode: 'enforce' | 'shadow';
+  verdict: Verdict;
+  /** Whether `on_error` and not the condition gave the verdict. */
+  indeterminate: boolean;
+}
+
 /** What metrics need of a finished run. Labels are bounded: no caller text but model names that a price list knows. */
 export interface RunSummary {
   tenant: string;
@@ -122,6 +132,10 @@ export interface RunSummary {
   count: number;
   degraded: boolean;
   marks: readonly RunMark[];
+  /** Each policy once a phase. */
+  policies: readonly PolicyUse[];
+  /** Kinds of changes that policies asked for and that could not be made. */
+  failedChanges: readonly string[];
   /** Microseconds spent in each stage, for stages that ran. */
   stageUs: readonly { stage: Stage; us: number }[];
 }

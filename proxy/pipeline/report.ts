@@ -1,4 +1,5 @@
 import type { FinishRecord } from '../../storage/schema/record.ts';
+import type { PolicyUse } from './ports.ts';
 import type { Run } from './run.ts';
 
 /** Tells the metrics of a run that has ended: its limits' readings and overruns, and the run itself. */
@@ -20,8 +21,25 @@ export function reportRun(run: Run, record: FinishRecord): void {
     count: record.count,
     degraded: run.marks.has('redis_degraded'),
     marks: record.marks,
+    policies: listPolicies(run),
+    failedChanges: run.decisions.flatMap(({ context }) => (context.failed_changes ?? []).map(({ change }) => change)),
     stageUs: run.stageUs,
   });
+}
+
+/** Policies that matched, once a phase: a stream asks many times. */
+function listPolicies({ decisions }: Run): readonly PolicyUse[] {
+  if (decisions.length === 0) return [];
+  const uses = new Map<string, PolicyUse>();
+  for (const { decision, context } of decisions) {
+    const lists = { enforce: decision.matched, shadow: decision.shadow };
+    for (const mode of ['enforce', 'shadow'] as const) {
+      for (const { policy, verdict, indeterminate } of lists[mode]) {
+        uses.set(`${context.phase} ${policy}`, { policy, phase: context.phase, mode, verdict, indeterminate });
+      }
+    }
+  }
+  return [...uses.values()];
 }
 
 function reportLimits(run: Run, record: FinishRecord): void {
