@@ -1,6 +1,6 @@
 import type { PolicyChange, PolicyPhase } from '../../storage/schema/snapshot.ts';
 import { detectorIds } from '../detectors/index.ts';
-import { findNearestName } from './nearest-name.ts';
+import { findNearestName } from './nearest-names.ts';
 import { quote } from './quote.ts';
 import type { Fault } from './walk.ts';
 

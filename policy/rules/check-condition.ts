@@ -5,7 +5,7 @@ import type { Expression, ItemName } from './expression.ts';
 import { type FactSource, factsOf } from './facts.ts';
 import { describeKind, itemKind, type Kind } from './kinds.ts';
 import { maxWork } from './measure.ts';
-import { findNearestName } from './nearest-name.ts';
+import { findNearestName } from './nearest-names.ts';
 import { mostArguments, type Operator } from './operator.ts';
 import { operatorTable, specialForms } from './operators.ts';
 import { listTests } from './operators-list.ts';

@@ -2,7 +2,7 @@ import { checkScalar } from './check-literal.ts';
 import type { Expression, FactExpression, ItemName } from './expression.ts';
 import { findFact, isVisible } from './facts.ts';
 import { plain } from './kinds.ts';
-import { findNearestName } from './nearest-name.ts';
+import { findNearestName } from './nearest-names.ts';
 import { checkPatternText } from './pattern.ts';
 import { readQuantity } from './quantity.ts';
 import { quote } from './quote.ts';

@@ -6,6 +6,7 @@ export { decidePhase } from './decide.ts';
 export { engineVersion } from './engine.ts';
 export { type ExplainedFact, type ExplainedPart, type Explanation, explainDecision } from './explain.ts';
 export { describeFacts, type FactDescription, phases } from './facts.ts';
+export { findNearestNames } from './nearest-names.ts';
 export { describeOperators, type OperatorDescription } from './operators.ts';
 export { renderExplanation } from './render-explanation.ts';
 export type { Scan } from './scans.ts';

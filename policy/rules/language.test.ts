@@ -388,7 +388,7 @@ t.test('an explanation says which facts made which part true, false or open', as
     '    true: request.model is one of ["gpt-4", "o1"] (request.model is "gpt-4")',
     '    true: (request.max_output_tokens is more than 1000 tokens or request.text matches "x+")',
     '      false: request.max_output_tokens is more than 1000 tokens (request.max_output_tokens is 900 tokens)',
-    '      true: request.text matches "x+" (request.text matches "x+" is true)',
+    '      true: request.text matches "x+"',
     'policy dear v1: its condition could not be decided, so it says allow',
     '  open: price.worst_case_nano_usd is more than 0.5 USD (price.worst_case_nano_usd is missing)',
     'policy other v1: its scope is not this run',

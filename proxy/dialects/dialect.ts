@@ -190,11 +190,6 @@ export interface Dialect {
   /** Filter for the answer of a request that `askUsage` changed. Null where `askUsage` is. */
   openUsageFilter: (() => UsageFilter) | null;
   /**
-   * Textual insertion or replacement of the request's output cap, `tokens` for each answer asked for. Null result: the cap
-   * is already at most that, or there is no place for one. Null where the format has none.
-   */
-  capOutput: ((bytes: Uint8Array, body: unknown, tokens: number) => { bytes: Uint8Array } | null) | null;
-  /**
    * All texts of a request. `body` is what `bytes` parse to; null result: it is no object, so that its texts are unknown.
    * Null where the format has no reader.
    */

@@ -10,9 +10,11 @@ import type { Identified, Read, Run } from './run.ts';
 export function capOutput(run: Run, identified: Identified, request: Read): Read {
   const cap = identified.tenant.document.max_output_tokens;
   const { dialect } = request;
-  if (cap === undefined || dialect.capOutput === null || request.parsed === undefined) return request;
-  const changed = dialect.capOutput(request.plain, request.parsed, cap);
-  if (changed === null) return request;
+  if (cap === undefined || dialect.change === null || request.parsed === undefined) return request;
+  const { plain, parsed } = request;
+  const plan = { capOutputTokens: cap };
+  const changed = dialect.change({ bytes: plain, body: parsed, route: identified.route, plan });
+  if (changed.failed.length > 0 || changed.bytes === plain) return request;
   run.marks.add('output_capped');
   return rereadRequest(identified, request, changed.bytes);
 }

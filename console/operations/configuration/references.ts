@@ -1,4 +1,5 @@
 import { bundledLists } from '../../../policy/pricing/index.ts';
+import { findNearestNames } from '../../../policy/rules/index.ts';
 import type {
   KeyConfiguration,
   LimitConfiguration,
@@ -8,7 +9,6 @@ import type {
 } from '../../contract/configuration.ts';
 import { parseInstant } from './amounts.ts';
 import { checkLimitFields, checkTenantLimits } from './limits.ts';
-import { findNearestNames } from './nearest-names.ts';
 import { checkPrices } from './prices.ts';
 import type { FieldPath, Report } from './source.ts';
 

@@ -1,10 +1,4 @@
-import { setMembers } from '../json-edits.ts';
-import { isObject, type JsonObject, readCap } from '../json-fields.ts';
-
-/** Puts `max_tokens` of at most `tokens` into a messages request: see `planMessagesCap`. Null where it is that already. */
-export function capMessagesOutput(bytes: Uint8Array, body: unknown, tokens: number): { bytes: Uint8Array } | null {
-  return isObject(body) ? setMembers(bytes, planMessagesCap(body, tokens)) : null;
-}
+import { type JsonObject, readCap } from '../json-fields.ts';
 
 /**
  * The member, with its JSON text, by which a messages request gets a cap of `tokens`; none where it has one that is at

@@ -2,7 +2,6 @@ import { openAnswerStream, readWholeAnswer } from '../answer-stream.ts';
 import type { Dialect } from '../dialect.ts';
 import { isObject } from '../json-fields.ts';
 import { readMessage } from './answer.ts';
-import { capMessagesOutput } from './cap-output.ts';
 import { changeMessagesBody } from './change.ts';
 import { renderMessagesCut, renderMessagesRefusal } from './refusal.ts';
 import { readMessagesRequest } from './request.ts';
@@ -31,7 +30,6 @@ export const anthropicMessages: Dialect = {
   openStream: (contentType, options) => openAnswerStream(contentType, readers, options),
   askUsage: null,
   openUsageFilter: null,
-  capOutput: capMessagesOutput,
   readRequestTexts: readMessagesRequestTexts,
   readAnswerTexts: readMessageTexts,
   change: changeMessagesBody,

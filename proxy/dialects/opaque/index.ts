@@ -31,7 +31,6 @@ export const opaque: Dialect = {
   openStream: openUnread,
   askUsage: null,
   openUsageFilter: null,
-  capOutput: null,
   readRequestTexts: null,
   readAnswerTexts: null,
   change: null,

@@ -1,18 +1,8 @@
-import { setMembers } from '../json-edits.ts';
-import { isObject, type JsonObject, readCap } from '../json-fields.ts';
+import { type JsonObject, readCap } from '../json-fields.ts';
 
 const capNames = ['max_tokens', 'max_completion_tokens'] as const;
 /** Models that refuse `max_tokens`; all other servers of this format know it, and many know nothing newer. */
 const newerCapOnly = /(?:^|[/.])(?:o\d|gpt-[5-9]|codex|computer-use)/i;
-
-/**
- * Puts an output cap of `tokens` an answer into a chat request: see `planChatCap`. Null where every cap is at most that
- * already, or the body is no object.
- */
-export function capChatOutput(bytes: Uint8Array, body: unknown, tokens: number): { bytes: Uint8Array } | null {
-  if (!isObject(body)) return null;
-  return setMembers(bytes, planChatCap(body, body.model, tokens));
-}
 
 /**
  * The members, with their JSON texts, by which a chat request to `model` gets an output cap of `tokens` an answer: in

@@ -3,7 +3,6 @@ import type { Dialect } from '../dialect.ts';
 import { isObject } from '../json-fields.ts';
 import { readChatAnswer } from './answer.ts';
 import { askChatUsage } from './ask-usage.ts';
-import { capChatOutput } from './cap-output.ts';
 import { changeChatBody } from './change.ts';
 import { renderChatCut, renderChatRefusal } from './refusal.ts';
 import { readChatRequest } from './request.ts';
@@ -26,7 +25,6 @@ export const openaiChat: Dialect = {
   openStream: (contentType, options) => openAnswerStream(contentType, readers, options),
   askUsage: askChatUsage,
   openUsageFilter: openChatUsageFilter,
-  capOutput: capChatOutput,
   readRequestTexts: readChatRequestTexts,
   readAnswerTexts: readChatAnswerTexts,
   change: changeChatBody,
