@@ -1,7 +1,7 @@
 import { detect } from './detect.ts';
 import type { Detection, DetectorId } from './detector.ts';
 import { redactBody } from './redact-body.ts';
-import { type ScanTest, scan } from './scan.ts';
+import { countPasses, type ScanTest, scan } from './scan.ts';
 import { detectTools } from './tools/tools.ts';
 
 /** What is to be found out about some texts. Plain data, so that it can be sent to another thread. */
@@ -32,13 +32,13 @@ export interface Inspection {
 }
 
 /**
- * UTF-16 units that a job reads, once for each detector and each test, and a body twice for each: its work grows with them and
+ * UTF-16 units that a job reads, once for each detector and each pass of its tests, and a body twice for each detector: its work grows with them and
  * with nothing else, about 20 us for 1,024.
  */
 export function sizeOf({ texts, detectors, contents, tools, bodies }: InspectionJob): number {
   return (
     lengthOf(texts) * detectors.length +
-    contents.reduce((sum, { text, tests }) => sum + text.length * tests.length, 0) +
+    contents.reduce((sum, { text, tests }) => sum + text.length * countPasses(tests), 0) +
     lengthOf(tools?.argumentTexts ?? []) +
     bodies.reduce((sum, { text, detectors: ids }) => sum + 2 * text.length * ids.length, 0)
   );

@@ -1,5 +1,8 @@
+import fc from 'fast-check';
+import { RE2JS } from 're2js';
 import t from 'tap';
 import { checkPattern, redact, scan } from './index.ts';
+import { countPasses } from './scan.ts';
 
 t.test('each test answers in its place', async (t) => {
   const text = 'Project-X ends here';
@@ -17,6 +20,54 @@ t.test('each test answers in its place', async (t) => {
 t.test('a pattern keeps its answer after hundreds of others were used', async (t) => {
   for (let i = 0; i < 300; i += 1) t.same(scan(`x${i}y`, [{ test: 'matches', pattern: `^x${i}y$` }]), [true]);
   t.same(scan('x0y', [{ test: 'matches', pattern: '^x0y$' }]), [true]);
+});
+
+t.test('patterns that are looked for together are found as if each were looked for alone', async (t) => {
+  const piece = fc.constantFrom(
+    'a',
+    'ab',
+    'b.',
+    '[ab]',
+    '(?i)B',
+    'a?',
+    'b{1,3}',
+    'a+',
+    '.*',
+    '\\s',
+    '\\bab',
+    '$',
+    '^a',
+    '(a|b)c',
+  );
+  const patterns = fc.array(
+    fc.array(piece, { minLength: 1, maxLength: 5 }).map((parts) => parts.join('')),
+    { maxLength: 90 },
+  );
+  fc.assert(
+    fc.property(
+      patterns,
+      fc.string({ unit: fc.constantFrom('a', 'b', 'B', 'c', ' ', '\n'), maxLength: 40 }),
+      (all, text) => {
+        const tests = all.map((pattern) => ({ test: 'matches' as const, pattern }));
+        t.strictSame(
+          scan(text, tests),
+          all.map((pattern) => RE2JS.compile(pattern).matcher(text).find()),
+        );
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+t.test('a thousand plain patterns are a few passes over a text, and each wild one is a pass of its own', async (t) => {
+  const plain = Array.from({ length: 1000 }, (_, i) => ({
+    test: 'matches' as const,
+    pattern: `(?i)\\bproject[- ]${i}x?\\b`,
+  }));
+  const wild = ['a.*b', '\\w+x', '[a-z]{1,20}', 'x{3,}'].map((pattern) => ({ test: 'matches' as const, pattern }));
+  t.equal(countPasses(plain), 16);
+  t.equal(countPasses(wild), 4);
+  t.equal(countPasses([...plain, ...wild, { test: 'contains', pattern: 'x' }, { test: 'length', pattern: '' }]), 21);
 });
 
 t.test('a pattern that is too large, too long or no RE2 is refused, and never run', async (t) => {

@@ -10,7 +10,7 @@ import {
 import type { CompiledPolicies, Scan } from '../../policy/rules/index.ts';
 import type { FactValue } from '../../storage/schema/decision.ts';
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
-import type { Contents, PhaseTexts } from './phase-texts.ts';
+import type { PhaseTexts } from './phase-texts.ts';
 import type { Gate } from './ports.ts';
 
 /** Size of a job (`sizeOf`) that is done where it came, in about a millisecond. More goes to the inspector's thread. */
@@ -86,25 +86,41 @@ interface Plan {
 }
 
 function planInspection(policies: CompiledPolicies, brought: PhaseTexts): Plan {
-  const asked = groupScans(policies.scansNamed(brought.phase), brought.contents);
+  const asked = groupScans(policies, brought);
   const detectors = policies.detectorsNamed(brought.phase) as readonly DetectorId[];
   const job: InspectionJob = {
     ...idleJob,
     texts: brought.texts ?? [],
     detectors,
-    contents: asked.map(({ text, scans }) => ({ text, tests: scans.map(({ test, pattern }) => ({ test, pattern })) })),
+    contents: asked.map(({ text, scans }) => ({ text, tests: scans })),
     tools: detectors.includes(toolDetector) ? brought.tools : null,
   };
   return { job, brought, asked };
 }
 
-function groupScans(scans: readonly Scan[], contents: Contents): AskedContent[] {
+function groupScans(policies: CompiledPolicies, { phase, contents }: PhaseTexts): AskedContent[] {
   const asked: AskedContent[] = [];
-  for (const [fact, text] of contents) {
-    const own = scans.filter((scan) => scan.fact === fact);
-    if (text !== null && own.length > 0) asked.push({ text, scans: own });
+  for (const [fact, scans] of scansByFact(policies.scansNamed(phase))) {
+    const text = contents.get(fact) ?? null;
+    if (text !== null) asked.push({ text, scans });
   }
   return asked;
+}
+
+/** The scans of each content, made once for each list: so each list of tests stays the same, by which it is compiled. */
+const groupedScans = new WeakMap<readonly Scan[], ReadonlyMap<string, readonly Scan[]>>();
+
+function scansByFact(scans: readonly Scan[]): ReadonlyMap<string, readonly Scan[]> {
+  const known = groupedScans.get(scans);
+  if (known !== undefined) return known;
+  const grouped = new Map<string, Scan[]>();
+  for (const scan of scans) {
+    const own = grouped.get(scan.fact) ?? [];
+    own.push(scan);
+    grouped.set(scan.fact, own);
+  }
+  groupedScans.set(scans, grouped);
+  return grouped;
 }
 
 function readInspection(inspection: Inspection | null, { job, brought, asked }: Plan): InspectedTexts {
