@@ -19,14 +19,15 @@ let hoc: Installation;
 let provider: ByteProvider;
 
 /** Tenant `read` has these policies, a JSON text for each; tenant `free` has none. Prices are those of the simulator. */
-function configure(policies: readonly string[], displayName = 'tenant'): string {
+function configure(policies: readonly string[], perHour = 1_000_000): string {
   const tenant = (slug: string) => `
   - slug: ${slug}
-    displayName: "${displayName}"
     providers:
       - { slug: raw, baseUrl: "${provider.url}", allowPrivate: true, priceAs: simulator, askUsage: never }
     keys:
-      - { name: ${slug}, secretEnv: HOC_KEY_${slug.toUpperCase()} }`;
+      - { name: ${slug}, secretEnv: HOC_KEY_${slug.toUpperCase()} }
+    limits:
+      - { id: rate, kind: requests, ceiling: ${perHour}, window: 1h, align: rolling }`;
   const listed = policies.map((policy) => `      - ${policy}\n`).join('');
   return `tenants:${tenant('free')}${tenant('read')}\n    policies:\n${listed}`;
 }
@@ -38,11 +39,13 @@ const good = [standing, streamWatch, answerWatch];
 
 t.before(async () => {
   provider = await startByteProvider();
+  t.teardown(() => {
+    agent.destroy();
+    provider.close();
+  });
   hoc = await startInstallation({ data, yaml: configure(good), env: secrets });
   t.teardown(async () => {
-    agent.destroy();
     await hoc.stop();
-    provider.close();
     removeData(data);
   });
 });
@@ -357,7 +360,7 @@ t.test(
     answerWhole();
     await plant('active');
     // A change of that tenant takes the planted policy into the next manifest.
-    const applied = await hoc.apply(configure(good, 'renamed'));
+    const applied = await hoc.apply(configure(good, 2_000_000));
     t.comment(applied.code, applied.stdout, applied.stderr);
     t.comment(await hoc.metrics().then((m) => m.split('\n').filter((l) => /snapshot|alarm/.test(l))));
     await new Promise((r) => setTimeout(r, 3000));

@@ -13,4 +13,3 @@ export { type DetectorScore, measureDetectors, type Score } from './measure.ts';
 export { checkPattern } from './pattern.ts';
 export { redact } from './redact.ts';
 export { type ScanTest, scan } from './scan.ts';
-export { detectTools, type ToolDetection } from './tools/tools.ts';

@@ -3,6 +3,7 @@ export { checkPolicies, type KnownNames } from './check-policies.ts';
 export { type CompiledPolicies, compileInSteps, compilePolicies } from './compile.ts';
 export { freezeContext } from './context.ts';
 export { decidePhase } from './decide.ts';
+export { type DecisionRecord, recordDecision } from './decision-record.ts';
 export { engineVersion } from './engine.ts';
 export { type ExplainedFact, type ExplainedPart, type Explanation, explainDecision } from './explain.ts';
 export { describeFacts, type FactDescription, phases } from './facts.ts';

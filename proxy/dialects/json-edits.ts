@@ -1,7 +1,6 @@
 import { viewBytes } from './json-fields.ts';
 import {
   decodeString,
-  findOpening,
   type JsonMember,
   type JsonRange,
   listElements,
@@ -85,14 +84,6 @@ export function changeMembers(json: string, at: number, changes: MemberChanges):
   const text = added.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',');
   const isAlone = members.every(isRemoved);
   return [{ start: at + 1, end: at + 1, text: isAlone ? text : `${text},` }, ...edits];
-}
-
-/** Sets top-level members of the object in `bytes` to JSON texts; null where there are none to set, or no object. */
-export function setMembers(bytes: Uint8Array, set: ReadonlyMap<string, string>): { bytes: Uint8Array } | null {
-  const json = readLatin1(bytes);
-  const at = findOpening(json);
-  if (set.size === 0 || json.charCodeAt(at) !== 0x7b) return null;
-  return { bytes: applyEdits(bytes, changeMembers(json, at, { set })) };
 }
 
 /** Takes those elements out of the array that starts at `at` for which `isOut` holds. */

@@ -1,9 +1,8 @@
 import { redact } from '../../policy/detectors/index.ts';
-import { type FailedChange, planChanges } from '../../policy/rules/index.ts';
+import { type DecisionRecord, type FailedChange, planChanges } from '../../policy/rules/index.ts';
 import { editTexts } from '../dialects/json-edits.ts';
 import { type CompleteAnswer, readAnswerFacts } from './answer-facts.ts';
 import { type AnswerContent, describeText, readAnswer } from './answer-texts.ts';
-import type { DecisionRecord } from './decision-record.ts';
 import { type InspectedTexts, inspectPhase, namesTexts } from './inspect.ts';
 import type { Intended } from './intent.ts';
 import { firstOf, type ReadFact } from './read-fact.ts';

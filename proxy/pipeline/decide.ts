@@ -1,6 +1,5 @@
-import { type FailedChange, phases, planChanges } from '../../policy/rules/index.ts';
+import { type DecisionRecord, type FailedChange, phases, planChanges } from '../../policy/rules/index.ts';
 import { changeRequest } from './change-request.ts';
-import type { DecisionRecord } from './decision-record.ts';
 import { type InspectedTexts, inspectPhase, namesTexts } from './inspect.ts';
 import type { RequestTexts } from './phase-texts.ts';
 import { firstOf, type ReadFact } from './read-fact.ts';

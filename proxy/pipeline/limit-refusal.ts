@@ -1,7 +1,7 @@
 import { chargeOfRefusal, explainRefusal } from '../../policy/limits/index.ts';
+import { recordDecision } from '../../policy/rules/index.ts';
 import type { Decision, DecisionContext, FactValue } from '../../storage/schema/decision.ts';
 import type { Reading, ReserveReply } from '../../storage/schema/reservation.ts';
-import { recordDecision } from './decision-record.ts';
 import { type Refusal, type Reserved, type Run, refuse } from './run.ts';
 
 /** A limit's `no`: whose it is, in which words, and on what numbers. */

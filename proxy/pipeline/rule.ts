@@ -1,10 +1,15 @@
 import { detectorVersion } from '../../policy/detectors/index.ts';
-import { decidePhase, type FailedChange, freezeContext } from '../../policy/rules/index.ts';
+import {
+  type DecisionRecord,
+  decidePhase,
+  type FailedChange,
+  freezeContext,
+  recordDecision,
+} from '../../policy/rules/index.ts';
 import type { Decision } from '../../storage/schema/decision.ts';
 import type { RefusalCode } from '../../storage/schema/errors.ts';
 import { verdictOrder } from '../../storage/schema/run.ts';
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
-import { type DecisionRecord, recordDecision } from './decision-record.ts';
 import { actorName } from './identify.ts';
 import { namesTexts } from './inspect.ts';
 import type { ReadFact } from './read-fact.ts';

@@ -1,4 +1,5 @@
 import type { ReservationPlan } from '../../policy/limits/index.ts';
+import type { DecisionRecord } from '../../policy/rules/index.ts';
 import type { RefusalCode } from '../../storage/schema/errors.ts';
 import type { Commitments, OpenValues } from '../../storage/schema/record.ts';
 import type { Reading, ReservationItem } from '../../storage/schema/reservation.ts';
@@ -6,7 +7,6 @@ import type { Actor, LimitCharge, RunEvent, RunMark, Stage } from '../../storage
 import type { KeyEntry, ModelPrice, ProviderEntry } from '../../storage/schema/snapshot.ts';
 import type { Dialect, RequestFacts, RouteShape } from '../dialects/dialect.ts';
 import type { InboundCall } from './call.ts';
-import type { DecisionRecord } from './decision-record.ts';
 import type { CallerHeaders } from './headers.ts';
 import type { RequestTexts } from './phase-texts.ts';
 import type { Gate } from './ports.ts';

@@ -1,6 +1,6 @@
 import { canonicalJson, commit } from '../../policy/evidence/index.ts';
+import type { DecisionRecord } from '../../policy/rules/index.ts';
 import type { Commitments, OpenDecision, OpenValues, PhaseVerdict } from '../../storage/schema/record.ts';
-import type { DecisionRecord } from './decision-record.ts';
 import type { IdPort } from './ports.ts';
 import type { Run, Sealed } from './run.ts';
 

@@ -1,7 +1,7 @@
+import type { DecisionRecord } from '../../policy/rules/index.ts';
 import type { StreamText } from '../dialects/dialect.ts';
 import { StreamWindow } from '../dialects/stream-window.ts';
 import { type Cut, cutByPolicy } from './cut.ts';
-import type { DecisionRecord } from './decision-record.ts';
 import { inspectHere } from './inspect.ts';
 import type { Intended } from './intent.ts';
 import { firstOf, type ReadFact } from './read-fact.ts';

@@ -334,11 +334,7 @@ for (const mistake of mistakes) {
 }
 
 t.test('all mistakes are told at once, in the order of the file', async (t) => {
-  const checked = check(
-    good
-      .replace('provider: openai', 'provider: x')
-      .replace('"=="', '"eval"'),
-  );
+  const checked = check(good.replace('provider: openai', 'provider: x').replace('"=="', '"eval"'));
   t.same(checked.ok ? [] : checked.findings.map((finding) => finding.line), [8, 11]);
 });
 

@@ -1,5 +1,5 @@
-import { canonicalJson, decisionDigest, sha256Hex } from '../../../policy/evidence/index.ts';
-import { type CompiledPolicies, decidePhase, engineVersion, type ScopeFacts } from '../../../policy/rules/index.ts';
+import { canonicalJson } from '../../../policy/evidence/index.ts';
+import { type CompiledPolicies, decidePhase, recordDecision, type ScopeFacts } from '../../../policy/rules/index.ts';
 import type { Decision, DecisionContext } from '../../../storage/schema/decision.ts';
 import type { ShownDecision } from '../../contract/decisions.ts';
 
@@ -15,10 +15,10 @@ export function checkDigests(
   shown: ShownDecision,
   snapshotId: string | null,
 ): { context_holds: boolean; decision_holds: boolean } {
-  const digest = digestOf(snapshotId ?? '', shown.decision, shown.context);
+  const again = recordDecision(snapshotId ?? '', shown.decision, shown.context);
   return {
-    context_holds: sha256Hex(canonicalJson(shown.context)) === shown.context_digest,
-    decision_holds: digest === shown.decision_digest,
+    context_holds: again.contextDigest === shown.context_digest,
+    decision_holds: again.decisionDigest === shown.decision_digest,
   };
 }
 
@@ -32,25 +32,10 @@ export function decideAgain(
   snapshotId: string,
 ): { result: 'exact' | 'same' | 'different'; decision: Decision } {
   const decision = decidePhase(compiled, readScopeFacts(shown.context.facts), shown.context);
-  if (digestOf(snapshotId, decision, shown.context) === shown.decision_digest) return { result: 'exact', decision };
+  const { decisionDigest } = recordDecision(snapshotId, decision, shown.context);
+  if (decisionDigest === shown.decision_digest) return { result: 'exact', decision };
   const isSame = canonicalJson(decision) === canonicalJson(shown.decision);
   return { result: isSame ? 'same' : 'different', decision };
-}
-
-function digestOf(snapshotId: string, decision: Decision, context: DecisionContext): string {
-  return decisionDigest({
-    v: 1,
-    context_digest: sha256Hex(canonicalJson(context)),
-    snapshot_id: snapshotId,
-    engine_version: engineVersion,
-    detector_version: context.detectors ?? 'none',
-    verdict: decision.verdict,
-    owner: decision.owner,
-    reason: decision.reason,
-    matched: decision.matched,
-    modifications: decision.modifications,
-    shadow: decision.shadow,
-  });
 }
 
 const tagPrefix = 'tags.';

@@ -1,6 +1,6 @@
-import { canonicalJson, decisionDigest, sha256Hex } from '../../policy/evidence/index.ts';
-import { engineVersion } from '../../policy/rules/index.ts';
 import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
+import { canonicalJson, decisionDigest, sha256Hex } from '../evidence/index.ts';
+import { engineVersion } from './engine.ts';
 
 /** A decision with the context it was made on and both digests. */
 export interface DecisionRecord {
