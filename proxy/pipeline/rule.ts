@@ -6,7 +6,7 @@ import {
   freezeContext,
   recordDecision,
 } from '../../policy/rules/index.ts';
-import type { Decision } from '../../storage/schema/decision.ts';
+import type { Decision, DecisionContext } from '../../storage/schema/decision.ts';
 import type { RefusalCode } from '../../storage/schema/errors.ts';
 import { verdictOrder } from '../../storage/schema/run.ts';
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
@@ -29,10 +29,26 @@ export interface Question {
 }
 
 /**
- * Asks the policies of a phase on exactly the facts that they name, and binds the decision to its context and snapshot by
- * their digests. Changes nothing on the run: `enterDecision` does.
+ * Asks the policies of a phase, and binds the decision to its context and snapshot by their digests. Changes nothing on the
+ * run: `enterDecision` does.
  */
-export function rule(run: Run, { identified, request, phase, atMs, read, failed = [] }: Question): DecisionRecord {
+export function rule(run: Run, question: Question): DecisionRecord {
+  return bind(question, judge(run, question));
+}
+
+/** A decision and what it was made on, not bound to anything yet. */
+export interface Judgement {
+  context: DecisionContext;
+  decision: Decision;
+}
+
+/** Binds a decision to its context and snapshot: what goes on record. */
+export function bind({ identified }: Question, { decision, context }: Judgement): DecisionRecord {
+  return recordDecision(identified.tenant.snapshotId, decision, context);
+}
+
+/** Asks the policies of a phase on exactly the facts that they name. */
+export function judge(run: Run, { identified, request, phase, atMs, read, failed = [] }: Question): Judgement {
   const { tenant, key, provider, route } = identified;
   const { policies, document } = tenant;
   const context = {
@@ -50,7 +66,7 @@ export function rule(run: Run, { identified, request, phase, atMs, read, failed 
     route: route.path,
     tags: run.tags,
   };
-  return recordDecision(tenant.snapshotId, decidePhase(policies, scope, context), context);
+  return { context, decision: decidePhase(policies, scope, context) };
 }
 
 /**

@@ -1,11 +1,11 @@
-import type { DecisionRecord } from '../../policy/rules/index.ts';
+import type { Decision } from '../../storage/schema/decision.ts';
 import type { StreamText } from '../dialects/dialect.ts';
 import { StreamWindow } from '../dialects/stream-window.ts';
 import { type Cut, cutByPolicy } from './cut.ts';
 import { inspectHere } from './inspect.ts';
 import type { Intended } from './intent.ts';
 import { firstOf, type ReadFact } from './read-fact.ts';
-import { enterDecision, refuseByDecision, rule } from './rule.ts';
+import { bind, enterDecision, judge, type Question, refuseByDecision } from './rule.ts';
 import type { Run } from './run.ts';
 
 /** Most decisions of one stream that go on its record; policies that first match after those change nothing any more. */
@@ -77,22 +77,21 @@ export class StreamRuling {
   #ask(place: Place): Cut | null {
     const { identified, asked } = this.#permit;
     const read = firstOf(this.#run.readFact, this.#readPlace(place));
-    const record = rule(this.#run, {
-      identified,
-      request: asked,
-      phase: 'stream',
+    const question: Question = {
+      ...{ identified, request: asked, phase: 'stream', read },
       atMs: this.#run.gate.clock.nowMs(),
-      read,
-    });
-    const refusal = refuseByDecision(record.decision);
-    if (this.#isNews(record) || refusal !== null || (this.#recorded === 0 && (place.ended || place.incomplete))) {
+    };
+    const judgement = judge(this.#run, question);
+    const refusal = refuseByDecision(judgement.decision);
+    const isFirst = this.#recorded === 0 && (place.ended || place.incomplete);
+    if (this.#isNews(judgement.decision) || refusal !== null || isFirst) {
       this.#recorded += 1;
-      enterDecision(this.#run, record);
+      enterDecision(this.#run, bind(question, judgement));
     }
     return refusal === null ? null : cutByPolicy(refusal);
   }
 
-  #isNews({ decision }: DecisionRecord): boolean {
+  #isNews(decision: Decision): boolean {
     const names = [...decision.matched, ...decision.shadow].map(({ policy, verdict }) => `${policy} ${verdict}`);
     const fresh = names.filter((name) => !this.#told.has(name));
     for (const name of fresh) this.#told.add(name);
