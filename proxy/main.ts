@@ -1,9 +1,10 @@
 import { createPublicKey } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pino, { type Logger } from 'pino';
 import { uuidv7 } from 'uuidv7';
-import { createKeyHasher, rememberHashes } from '../policy/access/index.ts';
+import { createKeyHasher, type KeyHasher, rememberHashes } from '../policy/access/index.ts';
 import type { Inspection, InspectionJob } from '../policy/detectors/index.ts';
 import { createLocalShare } from '../policy/limits/index.ts';
 import { type Environment, readEnvironment } from '../storage/process/environment.ts';
@@ -182,7 +183,10 @@ function joinGate(
   const maxOpenRuns = environment.integer('HOC_MAX_OPEN_RUNS', 10_000);
   const { feed, telemetry, credentials } = snapshot;
   const { reservations, sessions, runs, settler, close } = joinCounters(parts, snapshot);
-  const inspector = createInspector<InspectionJob, Inspection>(new URL('./inspector/main.js', import.meta.url));
+  const inspector = createInspector<InspectionJob, Inspection>({
+    ...{ entry: new URL('./inspector/main.js', import.meta.url), mostWaiting: 64, timeoutMs: 10_000 },
+    threads: Math.max(1, Math.min(4, availableParallelism() - 1)),
+  });
   const upstream = createUpstreamClient();
   const lateEnds = createLateEnds((error) => telemetry.failed('finish', error));
   const gate: Gate = {
@@ -247,9 +251,12 @@ function joinCounters(
     epochOf: (tenant) => feed.current()?.tenants.get(tenant)?.ids.counter_epoch ?? null,
   });
   state.redisIsDown = () => reservations.state().circuit === 'open';
+  const hide = createKeyHasher(environment.secret('HOC_KEY_HASH_SECRET'));
   const noted = createSessions(redis, { timeoutMs, onError: (error) => telemetry.failed('session', error) });
   // What is given up as a whole is not asked for sessions either: each question would wait for its time-out.
-  const sessions: SessionPort = { note: async (run) => (state.redisIsDown() ? null : noted.note(run)) };
+  const sessions: SessionPort = {
+    note: async (run) => (state.redisIsDown() ? null : noted.note(hideSession(hide, run))),
+  };
   const onFailure = (error: unknown) => telemetry.failed('settle', error);
   const settler = createSettler({ reservations, spool, clock, onFailure });
   const runs = countRuns({
@@ -264,6 +271,12 @@ function joinCounters(
     redis.disconnect();
   };
   return { reservations, sessions, runs, settler, close };
+}
+
+/** Sessions and prompts as Redis may see them: nobody can try there what a short prompt may have said. */
+function hideSession(hide: KeyHasher, run: Parameters<SessionPort['note']>[0]): typeof run {
+  const { sessionDigest, promptDigest } = run;
+  return { ...run, sessionDigest: hide(`session:${sessionDigest}`), promptDigest: hide(`prompt:${promptDigest}`) };
 }
 
 /** Answers new counter epochs from here on, also those that came into force before. */

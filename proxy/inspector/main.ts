@@ -2,10 +2,10 @@ import { parentPort } from 'node:worker_threads';
 import { type InspectionJob, inspectTexts } from '../../policy/detectors/index.ts';
 
 /** One thread that looks through long texts, so that the event loop of the proxy goes on meanwhile. */
-parentPort?.on('message', ({ id, job }: { id: number; job: InspectionJob }) => {
+parentPort?.on('message', (job: InspectionJob) => {
   try {
-    parentPort?.postMessage({ id, inspection: inspectTexts(job) });
+    parentPort?.postMessage({ inspection: inspectTexts(job) });
   } catch (error) {
-    parentPort?.postMessage({ id, failure: error instanceof Error ? error.message : 'failed' });
+    parentPort?.postMessage({ failure: error instanceof Error ? error.message : 'failed' });
   }
 });

@@ -2,67 +2,124 @@ import { Worker } from 'node:worker_threads';
 
 /** What comes back for one job. */
 interface Answer<T> {
-  id: number;
   inspection?: T;
   failure?: string;
 }
 
-interface Waiting<T> {
+interface Task<Job, T> {
+  job: Job;
   resolve(inspection: T): void;
   reject(error: Error): void;
+  timer: NodeJS.Timeout;
+}
+
+interface Thread<Job, T> {
+  worker: Worker | null;
+  task: Task<Job, T> | null;
 }
 
 export interface Inspector<Job, T> {
-  /** Runs a job on a thread of its own. Rejects where the thread fails, or where too many wait already. */
-  inspect(job: Job): Promise<T>;
+  /** Runs a job on a thread. Rejects where the thread fails, the owner has too many waiting, or it takes too long. */
+  inspect(owner: string, job: Job): Promise<T>;
   close(): Promise<void>;
 }
 
-const mostWaiting = 256;
+export interface InspectorOptions {
+  /** The module that runs on each thread: it answers each message with `{ inspection }` or `{ failure }`. */
+  entry: URL;
+  threads: number;
+  /** Jobs of one owner that may wait. */
+  mostWaiting: number;
+  /** How long a job may take, waiting included. */
+  timeoutMs: number;
+}
 
 /**
- * Looks through long texts on one thread beside the event loop, job by job in the order they come. The thread starts with the
- * first job; one that dies takes its open jobs with it, and the next job starts another. Knows nothing of what a job is.
+ * Looks through long texts on threads beside the event loop. Owners take turns, so that one who asks for much waits for himself.
+ * A thread starts with its first job; one that dies, or takes too long, fails its job alone, and the next one starts another.
+ * Knows nothing of what a job is.
  */
-export function createInspector<Job, T>(entry: URL): Inspector<Job, T> {
-  const waiting = new Map<number, Waiting<T>>();
-  let worker: Worker | null = null;
-  let lastId = 0;
+export function createInspector<Job, T>(options: InspectorOptions): Inspector<Job, T> {
+  const { mostWaiting, timeoutMs } = options;
+  /** Waiting jobs by owner; the owner whose turn it is stands first. */
+  const waiting = new Map<string, Task<Job, T>[]>();
+  const threads: Thread<Job, T>[] = Array.from({ length: options.threads }, () => ({ worker: null, task: null }));
 
-  function lose(lost: Worker, error: Error): void {
-    if (worker !== lost) return;
-    worker = null;
-    const open = [...waiting.values()];
-    waiting.clear();
-    for (const { reject } of open) reject(error);
+  function next(): Task<Job, T> | null {
+    for (const [owner, tasks] of waiting) {
+      const task = tasks.shift();
+      waiting.delete(owner);
+      if (tasks.length > 0) waiting.set(owner, tasks);
+      if (task !== undefined) return task;
+    }
+    return null;
   }
 
-  function start(): Worker {
-    const started = new Worker(entry);
-    started.unref();
-    started.on('message', ({ id, inspection, failure }: Answer<T>) => {
-      const asked = waiting.get(id);
-      waiting.delete(id);
-      if (inspection !== undefined) asked?.resolve(inspection);
-      else asked?.reject(new Error(failure ?? 'the inspector gave no answer'));
+  function work(thread: Thread<Job, T>): void {
+    if (thread.task !== null) return;
+    thread.task = next();
+    if (thread.task === null) return;
+    thread.worker ??= start(thread);
+    thread.worker.postMessage(thread.task.job);
+  }
+
+  function start(thread: Thread<Job, T>): Worker {
+    const worker = new Worker(options.entry);
+    worker.unref();
+    worker.on('message', ({ inspection, failure }: Answer<T>) => {
+      if (inspection === undefined) end(thread, new Error(failure ?? 'the inspector gave no answer'));
+      else end(thread, inspection);
     });
-    started.on('error', (error) => lose(started, error instanceof Error ? error : new Error('the inspector failed')));
-    started.on('exit', () => lose(started, new Error('the inspector has ended')));
-    return started;
+    const lose = (error: Error) => {
+      if (thread.worker !== worker) return;
+      thread.worker = null;
+      end(thread, error);
+    };
+    worker.on('error', (error) => lose(error instanceof Error ? error : new Error('the inspector failed')));
+    worker.on('exit', () => lose(new Error('the inspector has ended')));
+    return worker;
+  }
+
+  function end(thread: Thread<Job, T>, result: T | Error): void {
+    const { task } = thread;
+    thread.task = null;
+    if (task !== null) {
+      clearTimeout(task.timer);
+      if (result instanceof Error) task.reject(result);
+      else task.resolve(result);
+    }
+    work(thread);
+  }
+
+  function expire(owner: string, task: Task<Job, T>): void {
+    const late = new Error('the inspector took too long');
+    const thread = threads.find((one) => one.task === task);
+    if (thread !== undefined) {
+      const { worker } = thread;
+      thread.worker = null;
+      void worker?.terminate();
+      end(thread, late);
+      return;
+    }
+    const left = waiting.get(owner)?.filter((one) => one !== task) ?? [];
+    if (left.length > 0) waiting.set(owner, left);
+    else waiting.delete(owner);
+    task.reject(late);
   }
 
   return {
-    inspect(job) {
-      if (waiting.size >= mostWaiting) return Promise.reject(new Error('the inspector has too much to do'));
-      worker ??= start();
-      lastId += 1;
-      const id = lastId;
-      const answered = new Promise<T>((resolve, reject) => waiting.set(id, { resolve, reject }));
-      worker.postMessage({ id, job });
-      return answered;
+    inspect(owner, job) {
+      const own = waiting.get(owner) ?? [];
+      if (own.length >= mostWaiting) return Promise.reject(new Error('too much waits for the inspector'));
+      return new Promise<T>((resolve, reject) => {
+        const task: Task<Job, T> = { job, resolve, reject, timer: setTimeout(() => expire(owner, task), timeoutMs) };
+        waiting.set(owner, [...own, task]);
+        const idle = threads.find((one) => one.task === null);
+        if (idle !== undefined) work(idle);
+      });
     },
     async close() {
-      await worker?.terminate();
+      await Promise.all(threads.map(({ worker }) => worker?.terminate()));
     },
   };
 }

@@ -33,7 +33,7 @@ export async function ruleOnAnswer(run: Run, permit: Intended, answer: EndedAnsw
   const argumentText = contents.get('answer.tool_arguments') ?? null;
   const calls = tools === null ? null : { names: tools, argumentTexts: argumentText === null ? [] : [argumentText] };
   const brought = { phase: 'response', prefix: 'answer.detectors.', texts, contents, tools: calls } as const;
-  const inspected = namesTexts(policies, 'response') ? await inspectPhase(run.gate, policies, brought) : null;
+  const inspected = namesTexts(policies, 'response') ? await inspectPhase(run, policies, brought) : null;
   const read = joinFacts(run, { answer, content, inspected });
   const { record, replaced } = settle(run, permit, { answer, content, inspected, read });
   enterDecision(run, record);

@@ -129,7 +129,7 @@ export class Answer {
 
   async #redact(): Promise<void> {
     const kept = this.#keptText();
-    this.#redacted = kept === null ? null : await redactText(this.#run.gate, kept);
+    this.#redacted = kept === null ? null : await redactText(this.#run, kept);
   }
 
   /** What a redacting capture keeps, before it is redacted; null where that cannot be told. */

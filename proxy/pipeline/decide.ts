@@ -26,7 +26,7 @@ export async function decide(run: Run, identified: Identified, request: Read): P
   const texts = needsTexts(run, identified) ? readTexts(request) : null;
   const { policies } = identified.tenant;
   const looks = texts !== null && namesTexts(policies, 'request');
-  const inspected = looks ? await inspectPhase(run.gate, policies, texts.brought) : null;
+  const inspected = looks ? await inspectPhase(run, policies, texts.brought) : null;
   run.texts = texts;
   run.readFact = joinFacts({ run, identified, request }, texts, inspected);
   const { record, changed } = settle(run, { identified, request, texts, inspected });
@@ -43,7 +43,7 @@ export async function decide(run: Run, identified: Identified, request: Read): P
 async function redactRequest(run: Run, { tenant: { document } }: Identified, { plain }: Read): Promise<void> {
   if (document.capture !== 'redacted' || plain.length === 0) return;
   const kept = readKeptText(plain, run.gate.limits.maxCaptureBytes);
-  if (kept !== null) run.redactedRequest = await redactText(run.gate, kept);
+  if (kept !== null) run.redactedRequest = await redactText(run, kept);
 }
 
 /** Whether anything looks at the texts of the request: its own policies, or later ones at its prompt. */

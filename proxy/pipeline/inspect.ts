@@ -11,7 +11,7 @@ import type { CompiledPolicies, Scan } from '../../policy/rules/index.ts';
 import type { FactValue } from '../../storage/schema/decision.ts';
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
 import type { PhaseTexts } from './phase-texts.ts';
-import type { Gate } from './ports.ts';
+import type { Run } from './run.ts';
 
 /** Size of a job (`sizeOf`) that is done where it came, in about a millisecond. More goes to the inspector's thread. */
 const inlineSize = 48 * 1024;
@@ -38,31 +38,34 @@ export function namesTexts(policies: CompiledPolicies, phase: PolicyPhase): bool
  * policy's `on_error` decides; never rejects.
  */
 export function inspectPhase(
-  gate: Inspecting,
+  run: Inspecting,
   policies: CompiledPolicies,
   brought: PhaseTexts,
 ): InspectedTexts | Promise<InspectedTexts> {
   const plan = planInspection(policies, brought);
-  const inspection = runInspection(gate, plan.job);
+  const inspection = runInspection(run, plan.job);
   if (inspection instanceof Promise) return inspection.then((late) => readInspection(late, plan));
   return readInspection(inspection, plan);
 }
 
-/** What an inspection needs of the gate. */
-export type Inspecting = Pick<Gate, 'inspector' | 'telemetry'>;
+/** What an inspection needs of its run. */
+export type Inspecting = Pick<Run, 'gate' | 'identified'>;
 
 /**
  * Does a job at once where it is small, else on the inspector's thread. Null where it is too large or the thread fails, which is
  * told; never rejects.
  */
-export function runInspection(gate: Inspecting, job: InspectionJob): Inspection | null | Promise<Inspection | null> {
+export function runInspection(
+  { gate, identified }: Inspecting,
+  job: InspectionJob,
+): Inspection | null | Promise<Inspection | null> {
   const size = sizeOf(job);
   if (size <= inlineSize) return inspectTexts(job);
   if (size > mostSize) {
     gate.telemetry.failed('inspect', new RangeError('a text is too long to be looked through'));
     return null;
   }
-  return gate.inspector.inspect(job).catch((error: unknown) => {
+  return gate.inspector.inspect(identified?.tenant.tenant ?? '', job).catch((error: unknown) => {
     gate.telemetry.failed('inspect', error);
     return null;
   });

@@ -48,9 +48,9 @@ export interface SessionPort {
   }): Promise<SessionCounts | null>;
 }
 
-/** Looks through long texts beside the event loop. Rejects where it cannot. */
+/** Looks through long texts beside the event loop, tenants taking turns. Rejects where it cannot. */
 export interface InspectorPort {
-  inspect(job: InspectionJob): Promise<Inspection>;
+  inspect(tenant: string, job: InspectionJob): Promise<Inspection>;
 }
 
 /** The write side of the spool. `append` is synchronous, takes all frames or none, and throws HocError `spool_full`. */

@@ -13,8 +13,8 @@ export interface KeptText {
 }
 
 /** The text for a redacting capture, as bytes; null where it could not be looked through. Never rejects. */
-export async function redactText(gate: Inspecting, { text, isWhole }: KeptText): Promise<Buffer | null> {
-  const inspection = await runInspection(gate, jobOf(text));
+export async function redactText(run: Inspecting, { text, isWhole }: KeptText): Promise<Buffer | null> {
+  const inspection = await runInspection(run, jobOf(text));
   const redacted = inspection?.redacted[0];
   return redacted === undefined ? null : encode(redacted, isWhole);
 }

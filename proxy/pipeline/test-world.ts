@@ -93,7 +93,7 @@ export async function openWorld(
     snapshotIsStale: () => false,
     reservations,
     sessions: createSessions(redis, { timeoutMs: 75, onError: () => failed('session') }),
-    inspector: { inspect: async (job) => inspectTexts(job) },
+    inspector: { inspect: async (_, job) => inspectTexts(job) },
     spool: records.port,
     upstream: options.upstream ?? upstream,
     credentials: { find: () => null },
