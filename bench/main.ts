@@ -16,7 +16,7 @@
  * CPU time of a process from before a turn of hoc until its records are shipped, by run. Absolute figures depend on the
  * machine; ratios are what to compare. `--profile` prints where the proxy's time goes. `--figures` measures
  * parts of hoc by themselves: runs reserved and settled a second on one redis-server, runs shipped a second, bytes a run in
- * the spool and in ClickHouse. Only `--save` writes to
+ * the spool and in ClickHouse. `--policies` measures policies without anything else. Only `--save` writes to
  * bench/results. See `--help` for the rest.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -29,6 +29,7 @@ import { type Hoc, startHoc } from './contenders/hoc.ts';
 import { startBare, startDirect, startNginx, startPortkey } from './contenders/peers.ts';
 import { measureParts } from './figures.ts';
 import { type BenchOptions, readOptions, usage } from './options.ts';
+import { measurePolicies } from './policies.ts';
 import { probeContenders } from './probe.ts';
 import { profileProcess } from './profile.ts';
 import { type BenchReport, describeScenario, openReport, reportScenario } from './report.ts';
@@ -127,12 +128,15 @@ async function runScenarios(options: BenchOptions, running: Running, report: Ben
 }
 
 function saveResult(name: string, report: BenchReport): void {
+  const figures = report.scenarios[name];
+  writeResult(name, report.at, figures === undefined ? report : { ...report, scenarios: { [name]: figures } });
+}
+
+function writeResult(name: string, at: string, figures: object): void {
   // From dist/bench as well as from bench: the results are committed beside the sources.
   const folder = fileURLToPath(new URL('../../bench/results/', import.meta.url));
   mkdirSync(folder, { recursive: true });
-  const figures = report.scenarios[name];
-  const one = figures === undefined ? report : { ...report, scenarios: { [name]: figures } };
-  writeFileSync(join(folder, `${report.at.slice(0, 10)}-${name}.json`), `${JSON.stringify(one, null, 2)}\n`);
+  writeFileSync(join(folder, `${at.slice(0, 10)}-${name}.json`), `${JSON.stringify(figures, null, 2)}\n`);
 }
 
 async function runFigures(
@@ -146,6 +150,16 @@ async function runFigures(
   });
   if (!options.json) console.log(JSON.stringify({ hoc: report.hoc, ...report.parts }, null, 2));
   if (options.save) saveResult('parts', report);
+}
+
+/** Policies need no contender and no engine: nothing is started. */
+async function runPolicies(options: BenchOptions, { at, seed, machine }: BenchReport): Promise<void> {
+  const policies = await measurePolicies((text) => {
+    if (!options.json) console.log(text);
+  });
+  const figures = { at, seed, machine, policies };
+  if (options.json) console.log(JSON.stringify(figures));
+  if (options.save) writeResult('policies', at, figures);
 }
 
 async function runProfiled(options: BenchOptions, running: Running, report: BenchReport): Promise<void> {
@@ -173,8 +187,12 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
-  const folder = mkdtempSync(join(tmpdir(), 'hoc-bench-'));
   const report = openReport(options.seed);
+  if (options.policies) {
+    await runPolicies(options, report);
+    return 0;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'hoc-bench-'));
   const running = await startAll(options, folder, report);
   try {
     if (options.figures) await runFigures(options, running, { report, folder });

@@ -9,6 +9,8 @@ export interface BenchOptions {
   profile: boolean;
   /** Measure the parts of hoc one by one instead of its rates beside others. */
   figures: boolean;
+  /** Measure what policies cost, by themselves. */
+  policies: boolean;
   scenarios: readonly Scenario[];
   contenders: readonly ContenderName[];
   /** Rounds a contender and scenario; null means the default of the scenario. */
@@ -29,6 +31,7 @@ export const usage = `Usage: npm run bench -- [options]
   --save                also write bench/results/<date>-<scenario>.json
   --profile             profile the proxy of hoc under the load and print where its time goes
   --figures             measure parts of hoc by themselves: reservations and shipped runs a second, bytes a run
+  --policies            measure policies by themselves: on requests, on streams, compiling, memory, detectors
   --help
 
 Example: npm run bench -- --quick --json --scenario json-2k-32conn
@@ -44,6 +47,7 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
       save: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       figures: { type: 'boolean', default: false },
+      policies: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       scenario: { type: 'string', multiple: true },
       contender: { type: 'string', multiple: true },
@@ -61,6 +65,7 @@ export function readOptions(args: readonly string[]): BenchOptions | 'help' {
     save: values.save,
     profile: values.profile,
     figures: values.figures,
+    policies: values.policies,
     scenarios: scenarios.filter(({ name }) => wanted.includes(name)),
     contenders: choose(
       '--contender',

@@ -56,7 +56,7 @@ function openGate(snapshot: CompiledSnapshot): Gate {
     snapshotIsStale: () => false,
     reservations: { reserve: unused, settle: unused },
     sessions: { note: unused },
-    inspector: { inspect: async (job) => inspectTexts(job) },
+    inspector: { inspect: async (_, job) => inspectTexts(job) },
     spool: { proxyId: 'bench', epoch: 1, nextSeq: unused, append: unused, room: unused },
     upstream: { send: unused },
     credentials: { find: () => null },

@@ -7,7 +7,7 @@ import { AnswerPolicies } from '../proxy/pipeline/answer-policies.ts';
 import type { Reserved } from '../proxy/pipeline/run.ts';
 import { makeStreamPolicies } from './policies-sets.ts';
 import { openStage } from './policies-stage.ts';
-import { cpuUs } from './policies-time.ts';
+import { cpuUs, cpuUsAsync } from './policies-time.ts';
 
 const events = 2000;
 const word = 'words ';
@@ -76,13 +76,14 @@ export async function measureStreams(): Promise<StreamFigures[]> {
     const { identified, request, openRun } = await openStage(makeStreamPolicies(policies));
     const permit = { identified, asked: request, request, reserved: noReservation };
     const head = { status: 200, statusText: 'OK', headers: ['content-type', 'text/event-stream'] };
-    const pass = (): void => {
+    const pass = async (): Promise<void> => {
       const run = openRun();
       const answer = new Answer(run, permit, { head, policies: new AnswerPolicies(run, permit) });
-      for (const piece of pieces) answer.take(piece, ({ cut }) => rejectCut(cut));
-      answer.conclude();
+      for (const piece of pieces)
+        await new Promise<void>((resolve, reject) => answer.take(piece, ({ cut }) => resolve(rejectCut(cut)), reject));
+      await answer.conclude();
     };
-    const us = cpuUs(pass, pieces.length);
+    const us = await cpuUsAsync(pass, pieces.length);
     const base = figures[0]?.us_per_event;
     const perVerdict = base === undefined ? null : ((us - base) * pieces.length) / verdicts;
     figures.push({ policies, us_per_event: us, us_per_verdict: perVerdict });

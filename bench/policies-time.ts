@@ -26,7 +26,7 @@ export function cpuUs(pass: () => void, parts = 1): number {
 }
 
 /** The same for work that is awaited. */
-export async function cpuUsAsync(pass: () => Promise<unknown>): Promise<number> {
+export async function cpuUsAsync(pass: () => Promise<unknown>, parts = 1): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
   for (let nth = 0; nth <= rounds; nth += 1) {
     let passes = 0;
@@ -37,7 +37,7 @@ export async function cpuUsAsync(pass: () => Promise<unknown>): Promise<number> 
       passes += 1;
     } while (performance.now() < endMs);
     const { user, system } = process.cpuUsage(before);
-    if (nth > 0) best = Math.min(best, (user + system) / passes);
+    if (nth > 0) best = Math.min(best, (user + system) / passes / parts);
   }
   return round(best);
 }

@@ -10,10 +10,13 @@ import { createRandom } from './faults/random.ts';
 import { findTarget } from './faults/targets.ts';
 import { type ExportedRun, type Installation, removeData, startInstallation, until } from './installation.ts';
 
-t.setTimeout(230_000);
+t.setTimeout(process.env.HOC_PROOF_STREAM_BYTES === undefined ? 230_000 : 0);
 
 const data = realpathSync(mkdtempSync(join(tmpdir(), 'hoc-test-')));
 const secrets = { HOC_KEY_READ: 'r'.repeat(48), HOC_KEY_FREE: 'f'.repeat(48) };
+/** The proxy must do with little: what it kept of a stream that goes on and on would not fit. */
+const env = { ...secrets, NODE_OPTIONS: '--max-old-space-size=128' };
+const endlessBytes = Number(process.env.HOC_PROOF_STREAM_BYTES ?? 120_000_000);
 const agent = new Agent({ keepAlive: true });
 let hoc: Installation;
 let provider: ByteProvider;
@@ -43,7 +46,7 @@ t.before(async () => {
     agent.destroy();
     provider.close();
   });
-  hoc = await startInstallation({ data, yaml: configure(good), env: secrets });
+  hoc = await startInstallation({ data, yaml: configure(good), env });
   t.teardown(async () => {
     await hoc.stop();
     removeData(data);
@@ -291,25 +294,22 @@ t.test(
         send();
       });
       let bytes = 0;
-      const early: number[] = [];
-      const late: number[] = [];
-      const most = 40_000_000;
+      const base = readMemory(pid);
       const got = await ask({
         tenant,
         body: { stream: true },
         onData: (chunk, leave) => {
           bytes += chunk.length;
-          const share = bytes / most;
-          if (share > 0.3 && share < 0.5) early.push(readMemory(pid).now);
-          if (share > 0.8) late.push(readMemory(pid).now);
-          if (bytes > most) leave();
+          if (bytes > endlessBytes) leave();
         },
       });
       const run = (await recorded([got.runId])).get(got.runId);
       t.match(run, { status: 'cancelled' });
-      const mean = (values: readonly number[]) => values.reduce((sum, one) => sum + one, 0) / values.length;
-      t.comment(`${tenant}: ${mean(early).toFixed(0)} MiB early, ${mean(late).toFixed(0)} MiB late`);
-      t.ok(mean(late) - mean(early) < 20, `${tenant}: memory does not grow with the stream`);
+      const { peak } = readMemory(pid);
+      t.comment(
+        `${tenant}: ${(bytes / 1e6).toFixed(0)} MB; from ${base.now.toFixed(0)} MiB, peak ${peak.toFixed(0)} MiB`,
+      );
+      t.ok(peak - base.now < 90, `${tenant}: less than the stream`);
     }
   },
 );
@@ -325,7 +325,7 @@ t.test('34: a bad configuration never stops a start: what was in force is, and t
   answerWhole();
   await hoc.stop();
   const bad = configure([...good, `{ id: p, phase: request, when: { "nonsense": [1] }, ${then} }`]);
-  hoc = await startInstallation({ data, yaml: bad, env: secrets });
+  hoc = await startInstallation({ data, yaml: bad, env });
   t.equal((await ask({ body: { model: 'gpt-4' } })).status, 403);
   t.equal((await ask()).status, 200);
   t.equal(await alarmOf(), 1, 'in the metrics');
@@ -334,11 +334,12 @@ t.test('34: a bad configuration never stops a start: what was in force is, and t
   t.match(errors, [{ check: 'configuration', message: /last good/ }], 'in what the doctor says');
   t.equal((await hoc.apply(configure(good))).code, 0);
   await until(async () => (await alarmOf()) === 0, 'the alarm to end with a good configuration');
+  await until(async () => (await alarmOf()) === 0, 'the alarm to end');
   t.match(await doctor(), { code: 0 });
 });
 
 const logOf = (name: string) => readFileSync(join(data, `logs/${name}.log`), 'utf8');
-const ageOf = async () => Number(/^hoc_snapshot_age_seconds\{[^}]*\} (\S+)$/m.exec(await hoc.metrics())?.[1]);
+const unconfirmed = /^hoc_degraded\{[^}]*mode="snapshot_not_confirmed"[^}]*\} 1$/m;
 
 /** A policy that no check let through, as an older release or a hand in the database might leave it. */
 async function plant(state: 'active' | 'retired'): Promise<void> {
@@ -362,18 +363,28 @@ t.test(
     answerWhole();
     await plant('active');
     // A change of that tenant takes the planted policy into the next manifest.
-    const applied = await hoc.apply(configure(good, 2_000_000));
-    t.comment(applied.code, applied.stdout, applied.stderr);
-    t.comment(await hoc.metrics().then((m) => m.split('\n').filter((l) => /snapshot|alarm/.test(l))));
-    await new Promise((r) => setTimeout(r, 3000));
-    t.comment(await ageOf(), logOf('proxy').split('\n').slice(-4), await doctor());
+    t.equal((await hoc.apply(configure(good, 2_000_000))).code, 0);
+    await until(async () => unconfirmed.test(await hoc.metrics()), 'the metrics to say so');
     const check = async (when: string) => {
       t.equal((await ask({ body: { model: 'gpt-4' } })).status, 403, `decided as before ${when}`);
       t.equal((await ask({ tenant: 'free' })).status, 200, `others are untouched ${when}`);
     };
     await check('while it stands');
+    t.match(logOf('proxy'), /last good one stays in force/, 'in its log');
+    t.match(logOf('proxy'), /policies\[0\]\.when.*unknown operator/, 'with the place and the reason');
+    t.match(await doctor(), { code: 1, errors: [{ check: 'manifest', message: /not in force on: proxy-1/ }] });
     await killTarget(data, 'proxy');
     await hoc.ready(60_000);
     await check('after a start of the proxy');
+    await hoc.stop();
+    hoc = await startInstallation({ data, yaml: configure(good, 3_000_000), env });
+    await check('after a start of everything');
+    t.equal(await alarmOf(), 1);
+    t.match((await doctor()).errors, [{ check: 'manifest' }, { check: 'configuration', message: /last good/ }]);
+    await plant('retired');
+    t.equal((await hoc.apply(configure(good, 4_000_000))).code, 0);
+    await until(async () => !unconfirmed.test(await hoc.metrics()), 'the next manifest to be in force');
+    await until(async () => (await alarmOf()) === 0, 'the alarm to end');
+    await until(async () => (await doctor()).code === 0, 'the doctor to find nothing');
   },
 );

@@ -10,7 +10,7 @@ import { rotateLogs } from './log-files.ts';
 import { inheritedEnv } from './node-processes.ts';
 import { isPortFree, type Listen, localUrl, waitUntilFree } from './ports.ts';
 import { describeProcesses, describeSimulator, type Processes } from './processes.ts';
-import { waitForProxies } from './proxy-readiness.ts';
+import { followProxies, waitForProxies } from './proxy-readiness.ts';
 import { saveRunFile } from './run-file.ts';
 import { makeToken, markFirstKeyShown, openSecrets, type Secrets } from './secrets.ts';
 import { listenForStop, type StopRequest } from './stop-request.ts';
@@ -154,7 +154,8 @@ async function startEverything(session: Session, parts: Parts): Promise<() => vo
   if (applied.kind === 'last-good')
     raiseAlarm(session, parts, { refusal: applied.refusal, stands: () => isAsRead(configuration) });
   const sequence = applied.kind === 'applied' ? applied.sequence : null;
-  await Promise.all([simulated, waitForProxies(fleet, sequence, session.stop.isRequested)]);
+  const [behind] = await Promise.all([waitForProxies(fleet, sequence, session.stop.isRequested), simulated]);
+  if (behind !== null && sequence !== null) raiseBehind(session, parts, { behind, sequence });
   saveRunFile(folder.path, { addresses, engines, secrets });
   return () => announce(session, parts, secrets);
 }
@@ -204,6 +205,17 @@ function raiseAlarm(
   const message = `The configuration was not applied; the last good one stays in force. ${refusal.publicMessage}`;
   alarms.push({ message, findings: refusal.findings, stands });
   options.report.alarm(message, refusal.findings);
+}
+
+/** What control publishes is not what a proxy decides by: it cannot take it, and stays with its last good. */
+function raiseBehind(session: Session, parts: Parts, { behind, sequence }: { behind: string; sequence: number }): void {
+  const publicMessage = `${behind} cannot take manifest ${sequence}; ${join(session.folder.path, `logs/${behind}.log`)} says why.`;
+  let stands = true;
+  void followProxies(parts.fleet, sequence, session.stop.isRequested).then(() => {
+    stands = false;
+  });
+  const refusal = new HocError({ code: 'configuration_invalid', publicMessage });
+  raiseAlarm(session, parts, { refusal, stands: () => stands });
 }
 
 /** On a first start nothing is in force yet, so the file has to be right; a failure of control's own is in its log. */

@@ -4,6 +4,7 @@ import { readEnvironment, type Variables } from '../../storage/process/environme
 import { HocError } from '../../storage/schema/errors.ts';
 import type { DoctorFinding } from '../contract/api.ts';
 import { ControlClient } from '../contract/client.ts';
+import { judgeConfiguration } from './configuration.ts';
 import { judgeSpools } from './spool.ts';
 
 const answerMs = 5_000;
@@ -17,8 +18,8 @@ interface Installation {
 
 /**
  * Examines an installation and prints what it found: control and its engines, migrations, manifest on every proxy,
- * counters, sequences (all asked of control at HOC_URL with HOC_TOKEN), and the spools (from the admin address in `run.json`
- * of HOC_DATA, or HOC_ADMIN_URL). Returns the exit code: 1 with any error, else 0. Never throws.
+ * counters, sequences (all asked of control at HOC_URL with HOC_TOKEN), and the spools and a refused configuration (from the
+ * admin address in `run.json` of HOC_DATA, or HOC_ADMIN_URL). Returns the exit code: 1 with any error, else 0. Never throws.
  */
 export async function runDoctor(input: { env: Variables; json: boolean }): Promise<number> {
   const installation = findInstallation(input.env);
@@ -73,7 +74,8 @@ async function askAdmin(admin: string | null): Promise<DoctorFinding[]> {
     return [{ check: 'spool', severity: 'warning', message: 'Not examined: no admin address is known' }];
   try {
     const answer = await fetch(`${admin}/metrics`, { signal: AbortSignal.timeout(answerMs), redirect: 'error' });
-    return judgeSpools(await answer.text());
+    const metrics = await answer.text();
+    return [...judgeConfiguration(metrics), ...judgeSpools(metrics)];
   } catch {
     return [{ check: 'spool', severity: 'error', message: `The admin address ${admin} does not answer` }];
   }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { judgeConfiguration } from './configuration.ts';
 import { judgeSpools } from './spool.ts';
 
 t.test('spools that are shipped are fine', async (t) => {
@@ -20,4 +21,11 @@ t.test('a spool that waits is named with its proxy, bytes and age', async (t) =>
 
 t.test('an address without spools is a warning', async (t) => {
   t.match(judgeSpools('up 1\n'), [{ severity: 'warning' }]);
+});
+
+t.test('a configuration that was refused is an error, one that is in force is nothing to tell', async (t) => {
+  t.match(judgeConfiguration('hoc_configuration_alarms{process="supervisor"} 1\n'), [
+    { check: 'configuration', severity: 'error', message: /last good/ },
+  ]);
+  t.same(judgeConfiguration('hoc_configuration_alarms{process="supervisor"} 0\n'), []);
 });

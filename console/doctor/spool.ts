@@ -1,7 +1,7 @@
 import type { DoctorFinding } from '../contract/api.ts';
 
 /** One sample of Prometheus' text form: the value, and where it came from. */
-interface Sample {
+export interface Sample {
   value: number;
   process: string;
 }
@@ -9,7 +9,7 @@ interface Sample {
 const lateSeconds = 60;
 
 /** Samples of one metric in Prometheus' text form. */
-function readSamples(text: string, name: string): Sample[] {
+export function readSamples(text: string, name: string): Sample[] {
   const samples: Sample[] = [];
   for (const line of text.split('\n')) {
     const [, labels, value] = new RegExp(`^${name}(?:\\{([^}]*)\\})?\\s+(\\S+)`).exec(line) ?? [];

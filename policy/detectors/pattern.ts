@@ -26,6 +26,14 @@ export function checkPattern(pattern: string): string | null {
   }
 }
 
+/**
+ * Instructions of a pattern that `checkPattern` lets stand: at worst, where every character makes a new state of RE2's automaton,
+ * each character of a text takes as many steps.
+ */
+export function countInstructions(pattern: string): number {
+  return RE2JS.compile(pattern).re2().prog.inst.length;
+}
+
 function countRanges(instructions: readonly { runes?: ArrayLike<number> | null }[]): number {
   return instructions.reduce((sum, { runes }) => sum + (runes?.length ?? 0) / 2, 0);
 }

@@ -51,8 +51,8 @@ export class AnswerPolicies {
     return this.#onWhole || this.#stream !== null;
   }
 
-  /** Asks on what has come of a stream. Null: it may pass. */
-  look(texts: readonly StreamText[]): StreamCut | null {
+  /** Asks on what has come of a stream. Null: it may pass. A promise as that of `conclude`. */
+  look(texts: readonly StreamText[]): StreamCut | null | Promise<StreamCut | null> {
     return this.#unseen === null ? (this.#stream?.look(texts) ?? null) : null;
   }
 
@@ -60,11 +60,15 @@ export class AnswerPolicies {
   conclude(end: AnswerEnd): Conclusion | Promise<Conclusion> {
     const { observation } = end;
     if (this.#unseen !== null) return this.#unseen.then((cut) => ({ cut, replaced: null }));
-    if (observation.streamed) {
-      const { toolsCalled, textIncomplete } = observation.text;
-      const cut = this.#stream?.end(toolsCalled(), textIncomplete()) ?? null;
-      if (cut !== null) return { cut, replaced: null };
-    }
+    if (!observation.streamed) return this.#concludeRest(end, null);
+    const { toolsCalled, textIncomplete } = observation.text;
+    const cut = this.#stream?.end(toolsCalled(), textIncomplete()) ?? null;
+    if (cut instanceof Promise) return cut.then((late) => this.#concludeRest(end, late));
+    return this.#concludeRest(end, cut);
+  }
+
+  #concludeRest(end: AnswerEnd, cut: Cut | null): Conclusion | Promise<Conclusion> {
+    if (cut !== null) return { cut, replaced: null };
     return this.#onWhole ? this.#concludeAnswer(end) : passed;
   }
 
@@ -75,7 +79,7 @@ export class AnswerPolicies {
   }
 
   async #ruleUnseen(status: number): Promise<Cut | null> {
-    const cut = this.#stream?.askUnread() ?? null;
+    const cut = (await this.#stream?.askUnread()) ?? null;
     if (cut !== null || !this.#onWhole) return cut;
     const unknown = { facts: silentAnswer, bytes: null, body: null, streamed: null };
     const verdict = await ruleOnAnswer(this.#run, this.#permit, { status, latencyMs: this.#latencyMs(), ...unknown });

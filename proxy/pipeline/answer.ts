@@ -88,37 +88,44 @@ export class Answer {
     };
   }
 
-  /** Takes in the next piece and looks at it. Calls back, at once where the answer is not compressed. */
-  take(bytes: Buffer, then: (look: Look) => void): void {
+  /**
+   * Takes in the next piece and looks at it. Calls back, at once where the answer is not compressed and its policies need no
+   * other thread; `failed` where it cannot be looked at.
+   */
+  take(bytes: Buffer, then: (look: Look) => void, failed: (error: unknown) => void): void {
     this.#observation.push(bytes, (heldFrom) => {
       const from = this.#bytes;
       this.#bytes += bytes.length;
       const boundary = this.#observation.lastBoundary();
-      const found = this.#look();
-      if (found === null) {
-        const isLast = boundary !== null && heldFrom < bytes.length;
-        const decoded = this.#policies.readsStream ? this.#observation.decoded() : null;
-        then({ piece: { bytes, heldFrom, boundary, decoded }, isLast, cut: null });
-        return;
-      }
-      const allowed = boundary === null ? 0 : Math.max(0, found.from - from);
-      const piece = { bytes: bytes.subarray(0, allowed), heldFrom: allowed, boundary: allowed, decoded: null };
-      then({ piece, isLast: false, cut: found.cut });
+      const piece = {
+        bytes,
+        heldFrom,
+        boundary,
+        decoded: this.#policies.readsStream ? this.#observation.decoded() : null,
+      };
+      const settle = (found: StreamCut | null) => then(describeLook(piece, found, from));
+      const found = this.#policies.look(this.#takeTexts());
+      if (found instanceof Promise) found.then(settle).catch(failed);
+      else settle(found);
     });
   }
 
-  /** Asks the policies on what has come of a stream since the last time. */
-  #look(): StreamCut | null {
-    const { text } = this.#observation;
-    const texts: readonly StreamText[] = text.takeText();
+  /** The text of a stream since the last time, put down for the end as well. */
+  #takeTexts(): readonly StreamText[] {
+    const texts = this.#observation.text.takeText();
     for (const one of texts) this.#transcript.push(one.text);
-    return this.#policies.look(texts);
+    return texts;
   }
 
   /** Asks the policies on all of it, and makes what is kept of it meanwhile. */
   conclude(): Conclusion | Promise<Conclusion> {
     const facts = this.end([]);
-    const late = this.#look();
+    const late = this.#policies.look(this.#takeTexts());
+    if (late instanceof Promise) return late.then((found) => this.#concludeRest(facts, found));
+    return this.#concludeRest(facts, late);
+  }
+
+  #concludeRest(facts: AnswerFacts, late: StreamCut | null): Conclusion | Promise<Conclusion> {
     if (late !== null) return { cut: late.cut, replaced: null };
     const { status } = this.#head;
     const text = this.#transcript.whole();
@@ -179,7 +186,7 @@ export class Answer {
   }
 
   #redactUnfinished(): Buffer | null {
-    this.#look();
+    this.#takeTexts();
     const kept = this.#keptText();
     return kept === null ? null : redactBeginning({ ...kept, isWhole: false });
   }
@@ -187,3 +194,12 @@ export class Answer {
 
 /** A stream is kept as the text that it brought: what is torn over its events could not be taken out of them. */
 const streamedType = 'text/plain; charset=utf-8';
+
+/** `from`: offset of the piece in the stream. */
+function describeLook(piece: StreamPiece, found: StreamCut | null, from: number): Look {
+  const { bytes, heldFrom, boundary } = piece;
+  if (found === null) return { piece, isLast: boundary !== null && heldFrom < bytes.length, cut: null };
+  const allowed = boundary === null ? 0 : Math.max(0, found.from - from);
+  const rest = { bytes: bytes.subarray(0, allowed), heldFrom: allowed, boundary: allowed, decoded: null };
+  return { piece: rest, isLast: false, cut: found.cut };
+}

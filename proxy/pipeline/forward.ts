@@ -162,7 +162,11 @@ class Relay {
       else this.#outlet.passWhole(piece);
       done();
     } else {
-      answer.take(piece, (look) => this.#admit(answer, look, done));
+      const failed = (error: unknown): void => {
+        this.#failFaulty(error);
+        done();
+      };
+      answer.take(piece, (look) => this.#admit(answer, look, done), failed);
     }
   }
 

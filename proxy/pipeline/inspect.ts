@@ -6,6 +6,7 @@ import {
   idleJob,
   inspectTexts,
   sizeOf,
+  worstStepsOf,
 } from '../../policy/detectors/index.ts';
 import type { CompiledPolicies, Scan } from '../../policy/rules/index.ts';
 import type { FactValue } from '../../storage/schema/decision.ts';
@@ -15,6 +16,8 @@ import type { Run } from './run.ts';
 
 /** Size of a job (`sizeOf`) that is done where it came, in about a millisecond. More goes to the inspector's thread. */
 const inlineSize = 48 * 1024;
+/** The same of what its patterns take at worst (`worstStepsOf`): about 5 ms. */
+const inlineSteps = 60_000;
 /** Size beyond which nothing is looked through: what it would have told is missing. About a second of the thread. */
 const mostSize = 64 * 1024 * 1024;
 
@@ -60,7 +63,7 @@ export function runInspection(
   job: InspectionJob,
 ): Inspection | null | Promise<Inspection | null> {
   const size = sizeOf(job);
-  if (size <= inlineSize) return inspectTexts(job);
+  if (size <= inlineSize && worstStepsOf(job) <= inlineSteps) return inspectTexts(job);
   if (size > mostSize) {
     gate.telemetry.failed('inspect', new RangeError('a text is too long to be looked through'));
     return null;
@@ -69,12 +72,6 @@ export function runInspection(
     gate.telemetry.failed('inspect', error);
     return null;
   });
-}
-
-/** The same at once, for texts that are short by themselves: the window of a stream, which waits for its verdict. */
-export function inspectHere(policies: CompiledPolicies, brought: PhaseTexts): InspectedTexts {
-  const plan = planInspection(policies, brought);
-  return readInspection(inspectTexts(plan.job), plan);
 }
 
 interface AskedContent {

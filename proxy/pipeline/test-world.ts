@@ -61,10 +61,15 @@ export interface World {
 
 /**
  * A proxy's whole pipeline on real engines: Redis, a spool and a provider on loopback. `nowMs` is the proxy's clock; with
- * `upstream` it asks that instead of the provider.
+ * `upstream` it asks that instead of the provider, and with `inspect` that instead of the inspector.
  */
 export async function openWorld(
-  options: { reservationMs?: number; nowMs?: () => number; upstream?: UpstreamPort } = {},
+  options: {
+    reservationMs?: number;
+    nowMs?: () => number;
+    upstream?: UpstreamPort;
+    inspect?: Gate['inspector']['inspect'];
+  } = {},
 ): Promise<World> {
   const dir = await mkdtemp(join(tmpdir(), 'hoc-pipeline-'));
   const server = await startRedisServer();
@@ -93,7 +98,7 @@ export async function openWorld(
     snapshotIsStale: () => false,
     reservations,
     sessions: createSessions(redis, { timeoutMs: 75, onError: () => failed('session') }),
-    inspector: { inspect: async (_, job) => inspectTexts(job) },
+    inspector: { inspect: options.inspect ?? (async (_, job) => inspectTexts(job)) },
     spool: records.port,
     upstream: options.upstream ?? upstream,
     credentials: { find: () => null },

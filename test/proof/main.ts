@@ -31,6 +31,18 @@ const suites: Record<string, { says: string; run: Suite }> = {
     },
   },
   properties: { says: 'every file of properties, many times over', run: runProperties },
+  splits: {
+    says: 'streams of every dialect, split at random: same bytes, same cut, same decisions (2,000 streams)',
+    run: ({ seed, rounds }) =>
+      runFile('proxy/pipeline/splits-properties.test.js', {
+        HOC_PROOF_SEED: `${seed}`,
+        HOC_PROOF_ROUNDS: `${rounds ?? 2000}`,
+      }),
+  },
+  endless: {
+    says: 'a stream of 4 GB through a proxy with little memory, read by policies and not',
+    run: () => runFile('test/acceptance-policies.test.js', { HOC_PROOF_STREAM_BYTES: '4000000000' }),
+  },
   kill: {
     says: 'kill -9 of any process under 200 open calls (500 rounds)',
     run: ({ seed, rounds }) =>
