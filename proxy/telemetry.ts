@@ -198,7 +198,7 @@ function createPolicyTotals(registers: Registry[]): (run: RunSummary) => void {
   });
   return ({ tenant, policies, failedChanges: failed, count }) => {
     for (const { policy, phase, mode, verdict, indeterminate } of policies) {
-      matches.inc({ tenant, policy, phase, mode, verdict }, count);
+      if (!indeterminate || verdict !== 'allow') matches.inc({ tenant, policy, phase, mode, verdict }, count);
       if (indeterminate) undecided.inc({ tenant, policy, phase }, count);
     }
     for (const change of failed) failedChanges.inc({ tenant, change }, count);

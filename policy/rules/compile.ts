@@ -10,7 +10,7 @@ import { type CheckedPolicy, checkPolicy } from './check-policies.ts';
 import { buildEvaluate, type Evaluate } from './engine.ts';
 import { listNeededFacts, listReadFacts } from './expression.ts';
 import { factsOf } from './facts.ts';
-import { collectNames, type PhaseNames } from './names.ts';
+import { openNames, type PhaseNames } from './names.ts';
 import type { Scan } from './scans.ts';
 import { compileScope, type MatchScope } from './scope.ts';
 import { buildTruth, type EvaluateTruth } from './three-valued.ts';
@@ -24,6 +24,8 @@ export interface CompiledPolicy {
   onError: PolicyOnError;
   /** Null matches every run. */
   inScope: MatchScope | null;
+  /** Whether its scope names a model: where the model of a run cannot be told, the policy is open. */
+  restsOnModel: boolean;
   /** Facts whose absence can leave the condition open. */
   needs: readonly string[];
   /** All facts whose values the condition reads. */
@@ -70,16 +72,16 @@ export function compilePolicies(policies: readonly PolicyEntry[]): CompiledPolic
  */
 export function* compileInSteps(policies: readonly PolicyEntry[]): Generator<void, CompiledPolicies> {
   const compiled = new Map<string, CompiledPolicy>();
-  const checked: CheckedPolicy[] = [];
+  const names = openNames();
   for (const [index, policy] of policies.entries()) {
     const one = checkOne(policy, index);
     const { id } = one.entry;
     if (compiled.has(id)) throw invalid([{ field: `policies[${index}].id`, message: 'this policy id is used twice' }]);
     compiled.set(id, compilePolicy(one));
-    checked.push(one);
+    names.add(one);
     yield;
   }
-  return gather(compiled, collectNames(checked));
+  return gather(compiled, names.settle());
 }
 
 const facts = factsOf();
@@ -92,7 +94,7 @@ function checkOne(policy: PolicyEntry, index: number): CheckedPolicy {
 }
 
 function gather(compiled: ReadonlyMap<string, CompiledPolicy>, names: PhaseNames): CompiledPolicies {
-  const sorted = [...compiled.values()].sort((a, b) => compareBytes(a.id, b.id));
+  const sorted = [...compiled.values()].sort((a, b) => compareIds(a.id, b.id));
   const byPhase = (phase: PolicyPhase) => sorted.filter((policy) => policy.phase === phase);
   const lists = {
     request: byPhase('request'),
@@ -119,6 +121,7 @@ function compilePolicy({ entry, expression }: CheckedPolicy): CompiledPolicy {
     action: entry.then,
     onError: entry.on_error,
     inScope: compileScope(entry.scope),
+    restsOnModel: entry.scope.model !== undefined,
     needs: listNeededFacts(expression),
     reads: listReadFacts(expression),
     evaluate: buildEvaluate(expression),
@@ -131,6 +134,8 @@ function invalid(places: readonly { field: string; message: string }[]): HocErro
   return new HocError({ code: 'configuration_invalid', publicMessage: 'a policy cannot be compiled', findings });
 }
 
-function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** By UTF-8 bytes: ids are ASCII, whose UTF-16 units come in the same order. */
+function compareIds(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }

@@ -26,8 +26,9 @@ export function decidePhase(compiled: CompiledPolicies, run: ScopeFacts, context
   const frame = frameOf(context);
   for (const policy of isPhase(context.phase) ? compiled.policiesOf(context.phase) : []) {
     if (policy.inScope !== null && !policy.inScope(run)) continue;
-    const truth = evaluatePolicy(policy, frame);
-    if (truth === false) continue;
+    const holds = evaluatePolicy(policy, frame);
+    if (holds === false) continue;
+    const truth = policy.restsOnModel && run.model === null ? null : holds;
     const match = truth ? describeMatch(policy) : describeOpen(policy, frame);
     if (policy.mode === 'shadow') {
       shadow.push(match);
@@ -79,8 +80,9 @@ function describeMatch(policy: CompiledPolicy): PolicyMatch {
 
 /** The reason names facts of the closed table and literals and tag names of the policy's author, never a value of the caller's. */
 function describeOpen(policy: CompiledPolicy, { missing }: Frame): PolicyMatch {
-  const { id, version, onError, reads } = policy;
-  const absent = reads.filter((name) => missing.has(name));
+  const { id, version, onError, restsOnModel } = policy;
+  const reads = new Set(restsOnModel ? [...policy.reads, 'request.model'] : policy.reads);
+  const absent = [...reads].filter((name) => missing.has(name));
   const cause = absent.length > 0 ? `unknown: ${absent.join(', ')}` : 'evaluation error';
   return {
     policy: id,

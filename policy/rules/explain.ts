@@ -73,11 +73,12 @@ function explainPolicy(
   const { id, version, mode } = checked.entry;
   const condition = explainPart(checked.expression, checked.paths, frame);
   const { match } = found;
+  const isOpen = checked.entry.scope.model !== undefined && frame.missing.has('request.model');
   return {
     policy: id,
     version,
     mode,
-    outcome: nameOutcome(match, condition.truth),
+    outcome: nameOutcome(match, isOpen ? null : condition.truth),
     verdict: match?.verdict ?? null,
     reason: match?.reason ?? '',
     isOwner: found.owner === `policy:${id}@${version}`,

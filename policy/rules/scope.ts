@@ -1,6 +1,7 @@
 import type { Scope } from '../../storage/schema/snapshot.ts';
+import { normalizeRoute } from './route.ts';
 
-/** What scopes are matched against. Null or absent is matched by no scope that names the field. */
+/** What scopes are matched against. Null or absent is matched by no scope that names the field, but for the model. */
 export interface ScopeFacts {
   sub_tenant: string | null;
   /** Name of the key. A scope's `key` matches the name or the public id. */
@@ -9,6 +10,7 @@ export interface ScopeFacts {
   /** As configurations write it: `user-a`, or `service:x`. */
   actor: string | null;
   provider: string | null;
+  /** The empty string where a request asks for none; null where it cannot be told, and then every scope on models may be meant. */
   model: string | null;
   route: string | null;
   tags: Readonly<Record<string, string>>;
@@ -35,20 +37,28 @@ export function listScopeFacts(scope: Scope): readonly string[] {
   return names;
 }
 
-/** Compiles a scope; all its fields must match, exactly and case included. Null for a scope that matches every run. */
+/**
+ * Compiles a scope; all its fields must match, exactly and case included, but for routes: two ways to write one are one. A model
+ * that cannot be told matches, and then the policy is open (`restsOnModel`). Null for a scope that matches every run.
+ */
 export function compileScope(scope: Scope): MatchScope | null {
   const tests: MatchScope[] = [];
   const { key, tag, sub_tenant, actor, provider, model, route } = scope;
   if (key !== undefined) tests.push((run) => run.key === key || run.key_id === key);
   if (provider !== undefined) tests.push((run) => run.provider === provider);
-  if (model !== undefined) tests.push((run) => run.model === model);
+  if (model !== undefined) tests.push((run) => run.model === null || run.model === model);
   if (sub_tenant !== undefined) tests.push((run) => run.sub_tenant === sub_tenant);
   if (actor !== undefined) tests.push((run) => run.actor === actor);
-  if (route !== undefined) tests.push((run) => run.route === route);
+  if (route !== undefined) tests.push(matchRoute(route));
   if (tag !== undefined) tests.push(matchTag(tag));
   const [only] = tests;
   if (tests.length <= 1) return only ?? null;
   return (run) => tests.every((test) => test(run));
+}
+
+function matchRoute(route: string): MatchScope {
+  const wanted = normalizeRoute(route);
+  return (run) => run.route === route || (run.route !== null && normalizeRoute(run.route) === wanted);
 }
 
 /** `name=value` asks for that value, `name` for any. */

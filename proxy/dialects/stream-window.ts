@@ -5,7 +5,7 @@ export const windowLength = 4096;
 
 /**
  * The last characters of a text that comes in pieces, and the places in it at which a verdict is due: every 256
- * characters. Places and windows are those of the text alone, however it is cut into pieces. Holds one piece and one window.
+ * characters. Places and windows are those of the text alone, however it is cut into pieces. Holds one piece and two windows.
  */
 export class StreamWindow {
   #held = '';
@@ -15,7 +15,8 @@ export class StreamWindow {
 
   /** Takes the next piece; returns the places within it at which a verdict is due, ascending, as numbers of characters. */
   feed(text: string): number[] {
-    const kept = this.#held.slice(-windowLength);
+    // Cut down now and then, not with every word: that would copy a window for each.
+    const kept = this.#held.length > 2 * windowLength ? this.#held.slice(-windowLength) : this.#held;
     this.#held = kept + text;
     this.#heldFrom = this.#total - kept.length;
     const due: number[] = [];

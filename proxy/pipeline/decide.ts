@@ -32,7 +32,7 @@ export async function decide(run: Run, identified: Identified, request: Read): P
   const { record, changed } = settle(run, { identified, request, texts, inspected });
   enterDecision(run, record);
   closeStage(run, 'decide', `${record.decision.verdict}:${record.decisionDigest}`);
-  if (record.decision.modifications.some(({ applied }) => applied)) run.marks.add('modified');
+  if (!changed.plain.equals(request.plain)) run.marks.add('modified');
   const refusal = refuseByDecision(record.decision);
   if (refusal !== null) return refusal;
   await redactRequest(run, identified, request);

@@ -105,7 +105,7 @@ export interface CredentialPort {
   find(id: string, version: number): string | null;
 }
 
-/** One policy that matched in a run, or whose condition could not be told. Names of policies come from the configuration. */
+/** One policy that matched in a run, or was open. Names of policies come from the configuration. */
 export interface PolicyUse {
   policy: string;
   phase: string;

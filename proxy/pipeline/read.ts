@@ -12,7 +12,8 @@ const spareBytes = 256 * 1024;
 /**
  * Stage 2: the body, read once, and the dialect's neutral facts of it.
  *
- * A body that is not JSON is forwarded as it is and read as `opaque`. Refuses (400) a body above the proxy's size, one
+ * A body that is not JSON is forwarded as it is, unless its format is known and policies are enforced on it: providers read
+ * more than one parser does, and what is not read here would pass them. Refuses (400) also a body above the proxy's size, one
  * that breaks off, one whose `Content-Encoding` cannot be undone, and one that two readers could read differently: what
  * cannot be read cannot be governed.
  */
@@ -34,6 +35,10 @@ async function readBody(run: Run, identified: Identified): Promise<Read | Refusa
     }
     const route = identified.route;
     const dialect = recognizeDialect({ route, body: parsed, allowed: identified.provider.dialects });
+    if (identified.tenant.enforces && bytes.length > 0 && dialect.change !== null && !isObject(parsed)) {
+      const message = 'The body of this route must be one JSON object in UTF-8, without a byte order mark.';
+      return refuse('request_invalid', message);
+    }
     const facts = dialect.readRequest({ route, body: parsed, bytes });
     if (facts.model !== null && !isModelName(facts.model)) {
       return refuse('request_invalid', `The model name must be valid Unicode of at most ${maxModelLength} characters.`);
@@ -80,6 +85,10 @@ function parseJson(text: string): unknown {
     // Not JSON is not an error here: the provider judges its own format, and the run is governed as `opaque`.
     return undefined;
   }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isModelName(model: string): boolean {

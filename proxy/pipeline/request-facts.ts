@@ -42,9 +42,10 @@ export function isBodyless(request: Read): boolean {
   return request.body.length === 0;
 }
 
+/** Missing where the request does not bound what it can cost: a part of it would pass for the whole. */
 function readWorstCase({ run, identified, request }: RequestSource): number | undefined {
-  const worst = computeQuote(run.startedAtMs, identified, request).worstCaseNanoUsd;
-  return worst === null ? undefined : Number(worst);
+  const { worstCaseNanoUsd: worst, unboundedReason } = computeQuote(run.startedAtMs, identified, request);
+  return worst === null || unboundedReason !== null ? undefined : Number(worst);
 }
 
 const tagPrefix = 'tags.';

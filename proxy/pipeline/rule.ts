@@ -13,6 +13,7 @@ import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
 import { actorName } from './identify.ts';
 import { namesTexts } from './inspect.ts';
 import type { ReadFact } from './read-fact.ts';
+import { isBodyless } from './request-facts.ts';
 import { type Identified, type Read, type Refusal, type Run, refuse } from './run.ts';
 import { sealDecision } from './seal.ts';
 
@@ -62,7 +63,7 @@ export function judge(run: Run, { identified, request, phase, atMs, read, failed
     key_id: key.id,
     actor: actorName(run),
     provider: provider.slug,
-    model: request.facts.model,
+    model: request.facts.model ?? (isBodyless(request) ? '' : null),
     route: route.path,
     tags: run.tags,
   };

@@ -23,6 +23,8 @@ export interface CompiledTenant {
   keys: KeyDocument;
   providers: ReadonlyMap<string, ProviderEntry>;
   policies: CompiledPolicies;
+  /** Whether any of its policies is enforced. */
+  enforces: boolean;
   limits: readonly CompiledLimit[];
   /** Of each sub-tenant the path to its root, itself first. */
   subTenantPaths: ReadonlyMap<string, readonly string[]>;
@@ -112,6 +114,7 @@ async function compileTenant(input: {
     keys: old?.ids.keys === ids.keys ? old.keys : (documents(ids.keys) as KeyDocument),
     providers: samePolicy ? old.providers : new Map(document.providers.map((provider) => [provider.slug, provider])),
     policies: samePolicy ? old.policies : await compilePolicies(document, input.breathe),
+    enforces: document.policies.some(({ mode }) => mode === 'enforce'),
     limits: samePolicy ? old.limits : compileLimits(document.limits),
     subTenantPaths: samePolicy ? old.subTenantPaths : computeSubTenantPaths(document.sub_tenants),
     prices: placePrices(document, { shared: input.prices, old: samePolicy ? old.prices : null }),
