@@ -5,6 +5,7 @@ import { recognizeDialect } from '../proxy/dialects/index.ts';
 import { Answer } from '../proxy/pipeline/answer.ts';
 import { AnswerPolicies } from '../proxy/pipeline/answer-policies.ts';
 import type { Reserved } from '../proxy/pipeline/run.ts';
+import { round } from './median.ts';
 import { makeStreamPolicies } from './policies-sets.ts';
 import { openStage } from './policies-stage.ts';
 import { cpuUs, cpuUsAsync } from './policies-time.ts';
@@ -86,7 +87,7 @@ export async function measureStreams(): Promise<StreamFigures[]> {
     const us = await cpuUsAsync(pass, pieces.length);
     const base = figures[0]?.us_per_event;
     const perVerdict = base === undefined ? null : ((us - base) * pieces.length) / verdicts;
-    figures.push({ policies, us_per_event: us, us_per_verdict: perVerdict });
+    figures.push({ policies, us_per_event: us, us_per_verdict: perVerdict === null ? null : round(perVerdict) });
   }
   return figures;
 }

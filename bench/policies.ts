@@ -29,7 +29,8 @@ export interface PolicySetFigures {
   facts: number;
   scans: number;
   detectors: number;
-  heap_bytes_per_policy: number;
+  /** Null where there are too few to tell. */
+  heap_bytes_per_policy: number | null;
   compile_ms: number;
   /** The longest single step of the compiler. */
   longest_step_ms: number;
@@ -115,7 +116,7 @@ async function measureCompiling(policies: readonly PolicyEntry[]): Promise<Compi
   const bytes = (heapBytes() - before) / kept.length / Math.max(1, policies.length);
   const least = (read: (one: (typeof tries)[number]) => number) => round(Math.min(...tries.map(read)));
   return {
-    heap_bytes_per_policy: policies.length === 0 ? 0 : round(bytes),
+    heap_bytes_per_policy: policies.length < 100 ? null : round(bytes),
     compile_ms: least((one) => one.compile_ms),
     longest_step_ms: least((one) => one.longest_step_ms),
     longest_slice_ms: least((one) => one.longest_slice_ms),

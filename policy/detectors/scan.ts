@@ -80,12 +80,18 @@ function planPatterns(tests: readonly ScanTest[]): readonly PatternGroup[] {
   const patterns = places.map((place) => tests[place]?.pattern ?? '');
   const plan = groupPatterns(patterns).map((members) => {
     const own = members.map((member) => patterns[member] ?? '');
-    const instructions = own.reduce((sum, pattern) => sum + countInstructions(pattern), 0);
+    const instructions = own.reduce((sum, pattern) => sum + weighPattern(pattern), 0);
     const at = members.map((member) => places[member] ?? 0);
     return { key: JSON.stringify(own), patterns: own, places: at, instructions };
   });
   plans.set(tests, plan);
   return plan;
+}
+
+function weighPattern(pattern: string): number {
+  const refused = checkPattern(pattern);
+  if (refused !== null) throw new RangeError(`a pattern ${refused}`);
+  return countInstructions(pattern);
 }
 
 function findCompiled({ key, patterns }: PatternGroup): RE2Set {
@@ -99,11 +105,7 @@ function findCompiled({ key, patterns }: PatternGroup): RE2Set {
 
 function compilePatterns(patterns: readonly string[]): RE2Set {
   const set = new RE2Set(RE2Set.UNANCHORED, 0, automatonBytes);
-  for (const pattern of patterns) {
-    const refused = checkPattern(pattern);
-    if (refused !== null) throw new RangeError(`a pattern ${refused}`);
-    set.add(pattern);
-  }
+  for (const pattern of patterns) set.add(pattern);
   set.compile();
   return set;
 }

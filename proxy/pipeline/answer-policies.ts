@@ -51,9 +51,20 @@ export class AnswerPolicies {
     return this.#onWhole || this.#stream !== null;
   }
 
-  /** Asks on what has come of a stream. Null: it may pass. A promise as that of `conclude`. */
-  look(texts: readonly StreamText[]): StreamCut | null | Promise<StreamCut | null> {
-    return this.#unseen === null ? (this.#stream?.look(texts) ?? null) : null;
+  /** Asks on what has come of a stream, as `StreamRuling.look`. */
+  look(texts: readonly StreamText[], lost: number | null): StreamCut | null | Promise<StreamCut | null> {
+    return this.#unseen === null ? (this.#stream?.look(texts, lost) ?? null) : null;
+  }
+
+  /** Asks on the end of a stream whose caller has left, for the record alone; what takes another thread is not asked any more. */
+  leave({ toolsCalled, textIncomplete }: Observation['text']): void {
+    if (this.#unseen === null) this.#stream?.end(toolsCalled(), textIncomplete());
+    this.stop();
+  }
+
+  /** The run has ended: nothing is asked any more. */
+  stop(): void {
+    this.#stream?.stop();
   }
 
   /** Asks on the answer as it is in the end. A promise where that takes a look by another thread. */

@@ -35,7 +35,11 @@ export class Answer {
   /** Whether what is kept of it is redacted. */
   readonly #redacts: boolean;
   readonly #transcript: Transcript;
+  /** Whether a stream was asked for and something else is what its head names: clients read it as a stream all the same. */
+  readonly #isDoubtful: boolean;
   #bytes = 0;
+  /** Offset at which the event begins that is not complete yet. */
+  #eventFrom = 0;
   #facts: AnswerFacts | null = null;
   /** The redacted text of all of it; null where it cannot be redacted, undefined before its end. */
   #redacted: Buffer | null | undefined;
@@ -49,11 +53,13 @@ export class Answer {
     this.#salt = run.gate.ids.salt();
     this.#redacts = permit.identified.tenant.document.capture === 'redacted' && run.keepsPayloads;
     this.#transcript = new Transcript(maxBytes);
+    const mayBeStream = policies.readsStream && permit.request.facts.streamed && head.status < 300;
     this.#observation = openObservation({
       ...{ dialect: permit.request.dialect, head, salt: this.#salt },
       keepText: policies.readsStream || this.#redacts,
-      maxBytes: policies.holdsWhole ? maxBytes : maxCaptureBytes,
+      maxBytes: policies.holdsWhole || mayBeStream ? maxBytes : maxCaptureBytes,
     });
+    this.#isDoubtful = mayBeStream && !this.#observation.streamed;
   }
 
   get streamed(): boolean {
@@ -72,7 +78,7 @@ export class Answer {
 
   /** Whether nothing of it may leave before it has been decided on. */
   get isHeld(): boolean {
-    return this.isUnread || (this.#policies.holdsWhole && !this.streamed);
+    return this.isUnread || this.#isDoubtful || (this.#policies.holdsWhole && !this.streamed);
   }
 
   /** Whether so much of it has come that it cannot be held any longer. */
@@ -104,10 +110,17 @@ export class Answer {
         decoded: this.#policies.readsStream ? this.#observation.decoded() : null,
       };
       const settle = (found: StreamCut | null) => then(describeLook(piece, found, from));
-      const found = this.#policies.look(this.#takeTexts());
+      if (boundary !== null && boundary >= 0) this.#eventFrom = from + boundary;
+      const found = this.#policies.look(this.#takeTexts(), this.#lostFrom());
       if (found instanceof Promise) found.then(settle).catch(failed);
       else settle(found);
     });
+  }
+
+  /** Offset of the event from which on the text of a stream is not known as a whole; null while it is. */
+  #lostFrom(): number | null {
+    const { streamed, text } = this.#observation;
+    return streamed && this.#policies.readsStream && text.textIncomplete() ? this.#eventFrom : null;
   }
 
   /** The text of a stream since the last time, put down for the end as well. */
@@ -120,18 +133,30 @@ export class Answer {
   /** Asks the policies on all of it, and makes what is kept of it meanwhile. */
   conclude(): Conclusion | Promise<Conclusion> {
     const facts = this.end([]);
-    const late = this.#policies.look(this.#takeTexts());
+    const late = this.#policies.look(this.#takeTexts(), null);
     if (late instanceof Promise) return late.then((found) => this.#concludeRest(facts, found));
     return this.#concludeRest(facts, late);
   }
 
   #concludeRest(facts: AnswerFacts, late: StreamCut | null): Conclusion | Promise<Conclusion> {
     if (late !== null) return { cut: late.cut, replaced: null };
-    const { status } = this.#head;
-    const text = this.#transcript.whole();
-    const ruled = this.#policies.conclude({ status, facts, observation: this.#observation, text });
+    const ruled = this.#rule(facts);
     if (!this.#redacts) return ruled;
     return Promise.all([ruled, this.#redact()]).then(([conclusion]) => conclusion);
+  }
+
+  #rule(facts: AnswerFacts): Conclusion | Promise<Conclusion> {
+    const { status } = this.#head;
+    if (this.#isDoubtful && !isJson(this.#observation.wholeBody())) {
+      return this.#policies.concludeUnseen(status).then((cut) => ({ cut, replaced: null }));
+    }
+    const text = this.#transcript.whole();
+    return this.#policies.conclude({ status, facts, observation: this.#observation, text });
+  }
+
+  /** The caller has left: what the policies make of what came goes on record. */
+  leave(): void {
+    if (this.streamed && this.#policies.readsStream) this.#policies.leave(this.#observation.text);
   }
 
   async #redact(): Promise<void> {
@@ -189,6 +214,15 @@ export class Answer {
     this.#takeTexts();
     const kept = this.#keptText();
     return kept === null ? null : redactBeginning({ ...kept, isWhole: false });
+  }
+}
+
+function isJson(body: Uint8Array | null): boolean {
+  if (body === null) return false;
+  try {
+    return typeof JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()) === 'object';
+  } catch {
+    return false; // Then it is no answer that can be read as a whole, and clients may take it for a stream.
   }
 }
 

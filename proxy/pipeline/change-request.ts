@@ -31,6 +31,7 @@ export function changeRequest(
   }
   const changed = dialect.change({ bytes: request.plain, body: request.parsed, route: identified.route, plan });
   if (changed.failed.length > 0) return { request, failed: changed.failed };
+  if (request.plain.equals(changed.bytes)) return { request, failed: [] };
   return { request: rereadRequest(identified, request, changed.bytes), failed: [] };
 }
 

@@ -143,7 +143,7 @@ class Relay {
 
   #onData(chunk: Buffer): void {
     if (this.#finished || this.#answer === null) {
-      this.#outlet.passLate(chunk);
+      this.#passLate(chunk);
       return;
     }
     this.#ttftMs ??= Math.round((this.#gate.clock.nowUs() - this.#run.startedUs) / 1000);
@@ -151,10 +151,17 @@ class Relay {
     this.#inflow.push(chunk, isCovered ? Number.POSITIVE_INFINITY : pieceBytes);
   }
 
+  /** What comes behind the end that is on record: a little of it may pass, but nothing that policies would have looked at. */
+  #passLate(chunk: Buffer): void {
+    if (!this.#policies.readsStream && this.#outlet.passLate(chunk)) return;
+    this.#exchange?.abort();
+    this.#outlet.end();
+  }
+
   #take(piece: Buffer, done: () => void): void {
     const answer = this.#answer;
     if (this.#finished || answer === null) {
-      this.#outlet.passLate(piece);
+      this.#passLate(piece);
       done();
     } else if (this.#concluding) {
       // What comes behind an end that is being decided on waits with it.
@@ -162,12 +169,30 @@ class Relay {
       else this.#outlet.passWhole(piece);
       done();
     } else {
-      const failed = (error: unknown): void => {
-        this.#failFaulty(error);
-        done();
-      };
-      answer.take(piece, (look) => this.#admit(answer, look, done), failed);
+      this.#look(answer, piece, done);
     }
+  }
+
+  /** Has a piece looked at; while that takes a while, the provider waits. */
+  #look(answer: Answer, piece: Buffer, done: () => void): void {
+    let isLooked = false;
+    let isHeld = false;
+    const looked = (then: () => void): void => {
+      isLooked = true;
+      if (isHeld) this.#valve.release();
+      then();
+    };
+    answer.take(
+      piece,
+      (look) => looked(() => this.#admit(answer, look, done)),
+      (error) =>
+        looked(() => {
+          this.#failFaulty(error);
+          done();
+        }),
+    );
+    isHeld = !isLooked;
+    if (isHeld) this.#valve.hold();
   }
 
   /** Lets a piece pass once it is reserved. The last one always is: with it the provider tells what the run came to. */
@@ -236,8 +261,12 @@ class Relay {
       this.#release(conclusion);
       return;
     }
+    this.#valve.hold();
     conclusion.then(
-      (one) => this.#release(one),
+      (one) => {
+        this.#valve.release();
+        this.#release(one);
+      },
       (error: unknown) => this.#failFaulty(error),
     );
   }
@@ -289,6 +318,7 @@ class Relay {
     }
     this.#exchange?.abort();
     const facts = this.#answer === null ? null : this.#observeEnd();
+    this.#answer?.leave();
     if (this.#head === null) closeStage(this.#run, 'forward', 'caller_gone');
     this.#finish({ status: 'cancelled', facts });
   }
@@ -323,6 +353,7 @@ class Relay {
   /** False where the record could not be appended: then the answer is broken off, never released unrecorded. */
   #finish(end: { status: Ending['status']; facts: AnswerFacts | null; refusal?: Refusal }): boolean {
     this.#finished = true;
+    this.#policies.stop();
     if (this.#linger !== null) clearTimeout(this.#linger);
     this.#watch?.stop();
     this.#meter.stop();

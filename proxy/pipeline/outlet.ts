@@ -8,6 +8,9 @@ const maxOpenBytes = 64 * 1024;
 /** The same where policies read the text: longer than what a reader takes an event for that it can read. */
 const maxReadBytes = 2 * 1024 * 1024;
 
+/** Most bytes that pass behind the terminal event, which no record counts. */
+const maxLateBytes = 16 * 1024;
+
 /** One piece of a streamed answer, and what the reader says of it. */
 export interface StreamPiece {
   bytes: Buffer;
@@ -44,6 +47,7 @@ export class Outlet {
   #packed: { bytes: Buffer; total: number }[] = [];
   #draining = false;
   #over = false;
+  #lateBytes = 0;
 
   constructor(caller: CallerAnswer, valve: Valve) {
     this.#caller = caller;
@@ -128,9 +132,16 @@ export class Outlet {
     if (previous !== undefined) this.#write(previous);
   }
 
-  /** Bytes behind an end that is on record already: a provider that lingers behind its terminal event. */
-  passLate(chunk: Buffer): void {
-    if (!this.#over && !this.#caller.destroyed) this.#caller.write(this.#filtered(chunk));
+  /**
+   * Bytes behind an end that is on record already: a provider that lingers behind its terminal event. False where they are more
+   * than the few that any provider has a use for.
+   */
+  passLate(chunk: Buffer): boolean {
+    if (this.#over || this.#caller.destroyed) return true;
+    this.#lateBytes += chunk.length;
+    if (this.#lateBytes > maxLateBytes) return false;
+    this.#write(this.#filtered(chunk));
+    return true;
   }
 
   /** Releases all that waited. `ended`: the answer is complete, and so is the caller's. */

@@ -109,6 +109,8 @@ function writeError(
     String(bytes.length),
     'x-hoc-run-id',
     notice.runId,
+    // What the SDKs of OpenAI and Anthropic show as the id of the request.
+    ...['x-request-id', notice.runId, 'request-id', notice.runId],
     'x-hoc-code',
     notice.code,
     ...notice.waiting,

@@ -1,6 +1,6 @@
 import type { Decision } from '../../storage/schema/decision.ts';
 import type { StreamText } from '../dialects/dialect.ts';
-import { StreamWindow } from '../dialects/stream-window.ts';
+import { StreamWindow, verdictEvery } from '../dialects/stream-window.ts';
 import { type Cut, cutByPolicy } from './cut.ts';
 import { type InspectedTexts, inspectPhase } from './inspect.ts';
 import type { Intended } from './intent.ts';
@@ -11,6 +11,11 @@ import type { Run } from './run.ts';
 
 /** Most decisions of one stream that go on its record; policies that first match after those change nothing any more. */
 const mostDecisions = 64;
+
+/** How long the places of one piece may be asked about in one go: other runs wait behind it. */
+const sliceUs = 4_000;
+/** Of an event that brings more places than this, the others are asked about at every eighth: windows overlap by half. */
+const nearPlaces = 16;
 
 /** The place of a verdict in a stream. */
 interface Place {
@@ -48,39 +53,56 @@ export class StreamRuling {
   readonly #told = new Set<string>();
   #recorded = 0;
   #incomplete = false;
+  #stopped = false;
 
   constructor(run: Run, permit: Intended) {
     this.#run = run;
     this.#permit = permit;
   }
 
-  /** Asks on what has come, place by place. Null: it may pass. A promise where a place takes a look by another thread. */
-  look(texts: readonly StreamText[]): StreamCut | null | Promise<StreamCut | null> {
-    return this.#askAll(this.#listPlaces(texts));
-  }
-
-  #listPlaces(texts: readonly StreamText[]): readonly Due[] {
-    const due: Due[] = [];
-    for (const { from, text, tools, incomplete } of texts) {
-      const places = this.#window.feed(text);
-      // From here on not all of the text is known: that is asked at once.
-      if (incomplete && !this.#incomplete && places.length === 0) places.push(this.#window.total());
-      this.#incomplete ||= incomplete;
-      for (const characters of places) {
-        const window = this.#window.window(characters);
-        due.push({ from, place: { characters, window, tools, incomplete: this.#incomplete, ended: false } });
-      }
+  /**
+   * Asks on what has come, place by place. `lost`: offset of the event from which on not all of the text is known. Null: it may
+   * pass. A promise where a place takes a look by another thread, or where there are so many that others have to have their turn.
+   */
+  look(texts: readonly StreamText[], lost: number | null): StreamCut | null | Promise<StreamCut | null> {
+    const due = texts.flatMap((text) => this.#listPlaces(text));
+    if (lost !== null && !this.#incomplete) {
+      this.#incomplete = true;
+      const unknown = { characters: this.#window.total(), window: '', tools: [], incomplete: true, ended: false };
+      due.push({ from: lost, place: unknown });
     }
-    return due;
+    return due.length === 0 ? null : this.#askAll(due, 0);
   }
 
-  #askAll(due: readonly Due[], at = 0): StreamCut | null | Promise<StreamCut | null> {
-    for (const [index, { from, place }] of due.entries()) {
-      if (index < at) continue;
+  /** The run has ended: nothing is asked any more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  #listPlaces({ from, text, tools, incomplete }: StreamText): readonly Due[] {
+    const places = this.#window.feed(text).filter(isAsked);
+    // From here on not all of the text is known: that is asked at once.
+    if (incomplete && !this.#incomplete && places.length === 0) places.push(this.#window.total());
+    this.#incomplete ||= incomplete;
+    return places.map((characters) => {
+      const window = this.#window.window(characters);
+      return { from, place: { characters, window, tools, incomplete: this.#incomplete, ended: false } };
+    });
+  }
+
+  #askAll(due: readonly Due[], first: number): StreamCut | null | Promise<StreamCut | null> {
+    const { clock } = this.#run.gate;
+    const startedUs = clock.nowUs();
+    for (let at = first; at < due.length; at += 1) {
+      const one = due[at];
+      if (one === undefined || this.#stopped) break;
+      const { from, place } = one;
       const cut = this.#ask(place);
       if (cut instanceof Promise)
-        return cut.then((late) => (late === null ? this.#askAll(due, index + 1) : { from, cut: late }));
+        return cut.then((late) => (late === null ? this.#askAll(due, at + 1) : { from, cut: late }));
       if (cut !== null) return { from, cut };
+      if (clock.nowUs() - startedUs > sliceUs && at + 1 < due.length)
+        return nextTurn().then(() => this.#askAll(due, at + 1));
     }
     return null;
   }
@@ -143,4 +165,15 @@ function readPlace({ characters, tools, ended }: Place): ReadFact {
     if (name === 'stream.ended') return ended;
     return name === 'stream.tools' ? tools : undefined;
   };
+}
+
+/** One event leaves or stays as a whole, so that no place of it tells the caller more than another. */
+function isAsked(characters: number, index: number, all: readonly number[]): boolean {
+  return index < nearPlaces || index === all.length - 1 || (characters / verdictEvery) % 8 === 0;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }

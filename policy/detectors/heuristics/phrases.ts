@@ -1,5 +1,6 @@
 import { RE2JS, RE2Set } from 're2js';
 import type { Span } from '../detector.ts';
+import { toNative } from '../native-pattern.ts';
 
 /** Parts of a long text are looked at one by one; what lies over an edge is found whole in the overlap. */
 const part = 4_096;
@@ -8,7 +9,7 @@ const overlap = 512;
 interface CompiledPhrases {
   set: RE2Set;
   /** Compiled when first found. */
-  single: (RE2JS | undefined)[];
+  single: ((window: string) => Span[])[];
 }
 
 /** Finds phrases; `warm` compiles them one by one, so that whoever must not wait can do it before. */
@@ -31,11 +32,11 @@ export function compilePhrases(expressions: readonly string[]): PhraseFinder {
       yield;
     }
     set.compile();
-    return { set, single: expressions.map(() => undefined) };
+    return { set, single: [] };
   }
   const placesOf = ({ single }: CompiledPhrases, id: number, window: string): Span[] => {
-    single[id] ??= RE2JS.compile(expressions[id] ?? '');
-    return findPlaces(single[id], window);
+    single[id] ??= compilePlaces(expressions[id] ?? '');
+    return single[id](window);
   };
   const find = (text: string) => {
     compiled ??= finish(compile());
@@ -69,6 +70,22 @@ function nextPart(text: string, from: number): number {
   if (from + part >= text.length) return text.length;
   for (let at = latest; at > latest - overlap; at -= 1) if (text.charCodeAt(at) <= 0x20) return at;
   return latest;
+}
+
+/** Tells where an expression matches that the automaton has found: by the engine where it can, else by RE2. */
+function compilePlaces(expression: string): (window: string) => Span[] {
+  const native = toNative(expression, 'g');
+  let exact: RE2JS | null = null;
+  return (window) => {
+    const quick = native === null ? [] : findNative(native, window);
+    if (quick.length > 0) return quick;
+    exact ??= RE2JS.compile(expression);
+    return findPlaces(exact, window);
+  };
+}
+
+function findNative(pattern: RegExp, window: string): Span[] {
+  return [...window.matchAll(pattern)].map(({ index, 0: { length } }) => ({ start: index, end: index + length }));
 }
 
 function findPlaces(pattern: RE2JS, window: string): Span[] {

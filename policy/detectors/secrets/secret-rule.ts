@@ -1,6 +1,7 @@
-import { RE2JS } from 're2js';
+import { HocError } from '../../../storage/schema/errors.ts';
 import { findPlaces, isAlphanumeric, isMarkEdge } from '../characters.ts';
 import type { Span } from '../detector.ts';
+import { toNative } from '../native-pattern.ts';
 import type { View } from '../view.ts';
 import { isPlaceholder } from './placeholder.ts';
 
@@ -11,7 +12,7 @@ export interface SecretRule {
   /** Literals to search for; in lower case where `words` is true, when case does not matter. */
   literals: readonly string[];
   words?: boolean;
-  /** RE2 expression from the literal on. Its first group, where it has one, is the secret. */
+  /** RE2 expression from the literal on, of the kind that `toNative` takes. Its first group, where it has one, is the secret. */
   form: string;
   /** Whether a secret of this kind may follow a letter or digit without a break. */
   glued?: boolean;
@@ -20,7 +21,7 @@ export interface SecretRule {
 }
 
 interface CompiledRule extends SecretRule {
-  pattern: RE2JS;
+  pattern: RegExp;
 }
 
 /** How far behind its literal a secret may end. No form below is longer. */
@@ -51,7 +52,9 @@ export function compileRules(rules: readonly SecretRule[]): SecretFinder {
 }
 
 function compileRule(rule: SecretRule): CompiledRule {
-  return { ...rule, pattern: RE2JS.compile(rule.words === true ? `(?i)${rule.form}` : rule.form) };
+  const pattern = toNative(rule.words === true ? `(?i)${rule.form}` : rule.form, 'dy');
+  if (pattern === null) throw new HocError({ code: 'internal', publicMessage: `the form of ${rule.name} does not compile` });
+  return { ...rule, pattern };
 }
 
 /** Linear: each place of a literal looks at a bounded slice once. */
@@ -68,10 +71,10 @@ function findByRule(view: View, rule: CompiledRule): Span[] {
 }
 
 function matchAt(view: View, rule: CompiledRule, at: number): Span | null {
-  const matcher = rule.pattern.matcher(view.text.slice(at, at + longest));
-  if (!matcher.lookingAt()) return null;
-  const group = rule.pattern.groupCount() > 0 ? 1 : 0;
-  const [start, end] = [at + matcher.start(group), at + matcher.end(group)];
+  rule.pattern.lastIndex = 0;
+  const [whole, secret] = rule.pattern.exec(view.text.slice(at, at + longest))?.indices ?? [];
+  if (whole === undefined) return null;
+  const [start, end] = (secret ?? whole).map((place) => at + place) as [number, number];
   if (end <= start || touches(view.text, end)) return null;
   return rule.plain !== true && isPlaceholder(view.text.slice(start, end)) ? null : { start, end };
 }
