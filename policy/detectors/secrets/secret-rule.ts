@@ -74,7 +74,8 @@ function matchAt(view: View, rule: CompiledRule, at: number): Span | null {
   rule.pattern.lastIndex = 0;
   const [whole, secret] = rule.pattern.exec(view.text.slice(at, at + longest))?.indices ?? [];
   if (whole === undefined) return null;
-  const [start, end] = (secret ?? whole).map((place) => at + place) as [number, number];
+  const [from, to] = secret ?? whole;
+  const [start, end] = [at + from, at + to];
   if (end <= start || touches(view.text, end)) return null;
   return rule.plain !== true && isPlaceholder(view.text.slice(start, end)) ? null : { start, end };
 }
