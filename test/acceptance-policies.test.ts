@@ -36,7 +36,7 @@ function configure(policies: readonly string[], perHour = 1_000_000): string {
 }
 
 const standing = `{ id: no-gpt-4, phase: request, when: { "==": [{ "var": "request.model" }, "gpt-4"] }, then: { action: deny, reason: "Use a small model" } }`;
-const streamWatch = `{ id: stream-watch, phase: stream, when: { "matches": [{ "var": "stream.text" }, "(?i)never-said-[0-9]+"] }, onError: allow, then: { action: deny, reason: "not here" } }`;
+const streamWatch = `{ id: stream-watch, phase: stream, when: { "matches": [{ "var": "stream.text" }, "unsaid-[0-9]+"] }, onError: allow, then: { action: deny, reason: "not here" } }`;
 const answerWatch = `{ id: answer-watch, phase: response, when: { ">": [{ "var": "answer.detectors.iban" }, 0] }, onError: allow, then: { action: deny, reason: "not here" } }`;
 const good = [standing, streamWatch, answerWatch];
 

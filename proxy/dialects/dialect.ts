@@ -8,6 +8,7 @@ export type {
   BodyChanges,
   ChangedBody,
   RequestTexts,
+  TextExtra,
   TextRole,
   TextSpot,
 } from './body-shapes.ts';
@@ -190,8 +191,8 @@ export interface Dialect {
   /** Filter for the answer of a request that `askUsage` changed. Null where `askUsage` is. */
   openUsageFilter: (() => UsageFilter) | null;
   /**
-   * All texts of a request. `body` is what `bytes` parse to; null result: it is no object, so that its texts are unknown.
-   * Null where the format has no reader.
+   * All texts of a request. `body` is what `bytes` parse to; null result: it is no object, or holds more than is read, so
+   * that its texts are unknown. Null where the format has no reader.
    */
   readRequestTexts: ((bytes: Uint8Array, body: unknown) => RequestTexts | null) | null;
   /** All texts of a whole answer, decoded; as `readRequestTexts`. */

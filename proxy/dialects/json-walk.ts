@@ -9,24 +9,27 @@ export interface WalkRules<Place> {
    * over. `value` and `holder` are the parsed ones.
    */
   enter(place: Place, name: string | number, at: { value: unknown; holder: unknown }): Place | null;
-  /** A string; `at` tells where its literal stands, quotes included, and its parsed `value`. */
-  visit(place: Place, name: string | number, at: JsonRange & { value: unknown }): void;
+  /** A string; `at` tells where its literal stands, quotes included, and what holds it, parsed. */
+  visit(place: Place, name: string | number, at: JsonRange & { holder: unknown }): void;
+  /** Whether the walk is to be given up. */
+  readonly isOver?: boolean;
 }
 
 /**
  * Walks the value that starts at `start` in `json` (see `readLatin1`) beside its parsed form, in the order of the text,
  * and visits each string that the rules let it reach. Each byte is looked at once; what is passed over costs a search for
- * quotes and braces. Takes no recursion, so that neither depth nor length breaks it. Never throws.
+ * quotes and braces. Takes no recursion, so that neither depth nor length breaks it. Never throws. False where the rules
+ * gave it up.
  */
 export function walkStrings<Place>(
   json: string,
   from: { start: number; value: unknown; place: Place },
   rules: WalkRules<Place>,
-): void {
+): boolean {
   if (json.charCodeAt(from.start) === 0x22) {
     const end = findStringEnd(json, from.start + 1);
-    if (end >= 0) rules.visit(from.place, '', { start: from.start, end: end + 1, value: from.value });
-    return;
+    if (end >= 0) rules.visit(from.place, '', { start: from.start, end: end + 1, holder: undefined });
+    return rules.isOver !== true;
   }
   const open: OpenHolder<Place>[] = [];
   let at = openHolder(json, from, open);
@@ -37,10 +40,12 @@ export function walkStrings<Place>(
       open.pop();
       at++;
     } else if (unit === 0x2c) at++;
-    else if (Number.isNaN(unit)) return;
+    else if (Number.isNaN(unit)) return true;
     else at = walkItem(json, { at, top, open, rules });
-    if (at < 0) return;
+    if (rules.isOver === true) return false;
+    if (at < 0) return true;
   }
+  return true;
 }
 
 interface OpenHolder<Place> {
@@ -83,7 +88,7 @@ function walkItem<Place>(
   if (unit !== 0x22) return openHolder(json, { start, value, place }, open);
   const end = findStringEnd(json, start + 1);
   if (end < 0) return -1;
-  rules.visit(place, name, { start, end: end + 1, value });
+  rules.visit(place, name, { start, end: end + 1, holder: top.value });
   return end + 1;
 }
 

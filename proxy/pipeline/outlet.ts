@@ -36,6 +36,7 @@ export class Outlet {
   #cuttable = false;
   #holdsAll = false;
   #maxOpenBytes = maxOpenBytes;
+  #isRead = false;
   /** What waits for `finish`. */
   #held: Buffer[] = [];
   #terminal = false;
@@ -62,6 +63,7 @@ export class Outlet {
     this.#filter = form.filter;
     this.#cuttable = form.cuttable;
     this.#holdsAll = form.holdsAll;
+    this.#isRead = form.isRead;
     this.#maxOpenBytes = form.isRead ? maxReadBytes : maxOpenBytes;
   }
 
@@ -100,12 +102,12 @@ export class Outlet {
       // The filter holds events back by itself; what it releases with the terminal event waits as a whole.
       const kept = this.#filtered(bytes);
       this.#terminal ||= terminal;
-      if (this.#terminal) this.#held.push(kept);
+      if (this.#terminal) this.#holdLate(kept);
       else if (kept.length > 0) this.#write(kept);
       return;
     }
     if (this.#terminal) {
-      this.#held.push(bytes);
+      this.#holdLate(bytes);
     } else if (terminal) {
       if (heldFrom > 0) this.#flushOpen();
       if (heldFrom > 0) this.#write(bytes.subarray(0, heldFrom));
@@ -147,7 +149,9 @@ export class Outlet {
   /** Releases all that waited. `ended`: the answer is complete, and so is the caller's. */
   release(ended: boolean): void {
     if (ended && this.#filter !== null) this.#held.push(Buffer.from(this.#filter.end()));
-    const rest = [...this.#open, ...this.#takePacked(), ...this.#held];
+    const waiting = [...this.#open, ...this.#takePacked(), ...this.#held];
+    // What stands behind the terminal event was not looked at by anybody.
+    const rest = this.#isRead && this.#cuttable && this.#terminal ? [firstEvent(Buffer.concat(waiting))] : waiting;
     this.#open = [];
     this.#held = [];
     const last = ended ? rest.pop() : undefined;
@@ -169,6 +173,12 @@ export class Outlet {
     this.#over = true;
     if (notice !== null && this.#cuttable && !this.#insideEvent) this.#caller.end(Buffer.from(notice));
     else this.#caller.destroy();
+  }
+
+  #holdLate(bytes: Buffer): void {
+    if (this.#lateBytes > maxLateBytes) return;
+    this.#lateBytes += bytes.length;
+    this.#held.push(bytes);
   }
 
   #passEvents(bytes: Buffer, boundary: number): void {
@@ -225,4 +235,10 @@ export class Outlet {
       this.#valve.release();
     });
   }
+}
+
+/** Up to and with the blank line that ends the event at the beginning; all of it where there is none. */
+function firstEvent(bytes: Buffer): Buffer {
+  const end = /\r\n\r\n|\n\n|\r\r/.exec(bytes.toString('latin1'));
+  return end === null ? bytes : bytes.subarray(0, end.index + end[0].length);
 }

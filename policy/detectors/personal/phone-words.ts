@@ -1,3 +1,6 @@
+import { findPlaces, isAlphanumeric } from '../characters.ts';
+import type { Span } from '../detector.ts';
+
 /** How a country writes its numbers without the country code: the digits they begin with, and how many they have. */
 export interface NationalForm {
   /** ISO 3166-1. */
@@ -7,7 +10,8 @@ export interface NationalForm {
   most: number;
 }
 
-type Country =
+/** ISO 3166-1. */
+export type Country =
   | 'AT'
   | 'AU'
   | 'BE'
@@ -102,3 +106,62 @@ export const phoneWords: readonly PhoneWords[] = [
   { words: ['電話', '携帯', '電話番号'], countries: ['JP'] },
   { words: ['전화', '휴대폰', '연락처'], countries: ['KR'] },
 ];
+
+/** Countries that the words near a span make likely. */
+export type WordsNear = (span: Span) => ReadonlySet<Country>;
+
+const before = 48;
+const after = 24;
+
+interface PlacedWord extends Span {
+  countries: readonly Country[];
+}
+
+/**
+ * Finds the words for a phone in a text, which stands in lower case, once. What it answers looks within 48 characters before a span and 24
+ * behind it; what was redacted ends the neighbourhood, so that redacting never makes new findings.
+ */
+export function placePhoneWords(lower: string): WordsNear {
+  const placed = phoneWords
+    .flatMap(({ words, countries }) => words.flatMap((word) => placeWord(lower, word, countries)))
+    .sort((a, b) => a.start - b.start);
+  const none: ReadonlySet<Country> = new Set();
+  if (placed.length === 0) return () => none;
+  return ({ start, end }) => {
+    const head = Math.max(
+      start - before,
+      lower.slice(Math.max(0, start - before), start).lastIndexOf(']') + 1 + start - before,
+    );
+    const mark = lower.slice(end, end + after).indexOf('[');
+    const tail = mark === -1 ? end + after : end + mark;
+    const countries = new Set<Country>();
+    for (let at = firstFrom(placed, head); at < placed.length; at += 1) {
+      const word = placed[at];
+      if (word === undefined || word.end > tail) break;
+      if (word.end <= start || word.start >= end) for (const country of word.countries) countries.add(country);
+    }
+    return countries;
+  };
+}
+
+function placeWord(lower: string, word: string, countries: readonly Country[]): PlacedWord[] {
+  const found: PlacedWord[] = [];
+  for (const start of findPlaces(lower, word)) {
+    const end = start + word.length;
+    const freeBefore = !isAlphanumeric(lower, start - 1) || !isAlphanumeric(word, 0);
+    const freeAfter = !isAlphanumeric(lower, end) || !isAlphanumeric(word, word.length - 1);
+    if (freeBefore && freeAfter) found.push({ start, end, countries });
+  }
+  return found;
+}
+
+/** Index of the first word that begins at or behind a place. */
+function firstFrom(placed: readonly Span[], place: number): number {
+  let [low, high] = [0, placed.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((placed[middle]?.start ?? 0) < place) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,9 +1,8 @@
-import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/max';
 import { isDigit, isMarkEdge, isWord } from '../characters.ts';
-import { containsWord, neighbourhood } from '../context.ts';
 import type { Span } from '../detector.ts';
 import type { View } from '../view.ts';
-import { nationalForms, phoneWords } from './phone-words.ts';
+import { isInternational, isNationalIn } from './phone-plans.ts';
+import { type Country, nationalForms, placePhoneWords, type WordsNear } from './phone-words.ts';
 
 /** Longest number with its separators that is looked at. E.164 allows 15 digits; `+`, brackets and separators come on top. */
 const longest = 28;
@@ -11,20 +10,26 @@ const mostDigits = 17;
 const fewestDigits = 7;
 /** How many groups may be left off at the end until a number is valid: what follows is often another number. */
 const mostCuts = 5;
+/** Candidates that may lie over one place. Numbers that are written one behind the other make one or two. */
+const mostOver = 4;
 /** How numbers of North America are written, with no word needed beside them. */
 const northAmerican = /^(?:1[-. ])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}-)[2-9]\d{2}-\d{4}$/;
 
 /**
  * Phone numbers: candidates are cut out by plain scanning (bounded in length and digits), and libphonenumber's full metadata
  * decides. In international form (`+` or `00`) anywhere; as North America writes them anywhere; in other national forms
- * beside a word for a phone only, in the countries that the word's language makes likely.
+ * beside a word for a phone only, in the countries that the word's language makes likely. Where more than four candidates
+ * would lie over one place, as brackets around each digit make them, the later ones are passed over.
  */
 export function findPhones(view: View): Span[] {
   const found: Span[] = [];
+  const near = placePhoneWords(view.lower);
+  const failed: number[] = [];
   for (let at = 0; at < view.text.length; ) {
-    const end = mayBegin(view.text, at) ? readCandidate(view.text, at) : at;
-    const span = end > at ? findNumber(view, { start: at, end }) : null;
+    const end = mayBegin(view.text, at) && (failed.at(-mostOver) ?? 0) <= at ? readCandidate(view.text, at) : at;
+    const span = end > at ? findNumber(view, near, { start: at, end }) : null;
     if (span !== null) found.push(span);
+    else if (end > at) failed.push(end);
     at = span === null ? skipGroup(view.text, at) : span.end;
   }
   return found;
@@ -81,11 +86,15 @@ function isSeparator(text: string, at: number, start: number): boolean {
 }
 
 /** The number at the beginning of a candidate, at most `mostCuts` groups shorter than it. */
-function findNumber(view: View, { start, end: last }: Span): Span | null {
+function findNumber(view: View, near: WordsNear, { start, end: last }: Span): Span | null {
   let end = last;
-  for (let cut = 0; cut <= mostCuts && end > start; cut += 1) {
-    if (mayEnd(view.text, end) && isNumber(view, { start, end })) return { start, end };
+  let digits = view.text.slice(start, end).replace(/\D/g, '');
+  for (let cut = 0; cut <= mostCuts && digits.length >= fewestDigits; cut += 1) {
+    if (digits.length <= mostDigits && mayEnd(view.text, end) && isNumber(view, near, { start, end, digits }))
+      return { start, end };
+    const whole = end;
     while (end > start && isDigit(view.text, end - 1)) end -= 1;
+    digits = digits.slice(0, digits.length - (whole - end));
     end = lastDigit(view.text, end, start);
   }
   return null;
@@ -95,32 +104,30 @@ function mayEnd(text: string, end: number): boolean {
   return !isWord(text, end) && !(text.charAt(end) === ':' && (isDigit(text, end + 1) || isMarkEdge(text, end + 1)));
 }
 
-function isNumber(view: View, span: Span): boolean {
-  const written = view.text.slice(span.start, span.end);
-  const digits = written.replace(/\D/g, '');
-  if (digits.length < fewestDigits || digits.length > mostDigits) return false;
-  if (written.startsWith('+')) return isValid(written, undefined);
-  if (northAmerican.test(written) && isValid(written, 'US')) return true;
+interface Candidate extends Span {
+  digits: string;
+}
+
+function isNumber({ text }: View, near: WordsNear, candidate: Candidate): boolean {
+  const { start, end, digits } = candidate;
+  if (text.charAt(start) === '+') return isInternational(digits);
+  if (northAmerican.test(text.slice(start, end)) && isNationalIn('US', digits)) return true;
   // Groups behind other digits are looked at in this form only: in others, what stands before belongs to them.
-  if (isDigit(view.text, span.start - 2)) return false;
-  if (/^00[1-9]/.test(digits) && isValid(`+${digits.slice(2)}`, undefined)) return true;
-  return isNational(view, { span, written, digits });
+  if (isDigit(text, start - 2)) return false;
+  if (/^00[1-9]/.test(digits) && isInternational(digits.slice(2))) return true;
+  return isNational(near, candidate);
 }
 
 /** Whether a number is valid in a country that a word near it makes likely and whose form it has. */
-function isNational(view: View, number: { span: Span; written: string; digits: string }): boolean {
-  const { span, written, digits } = number;
-  const forms = nationalForms.filter(
-    ({ begins, fewest, most }) => digits.length >= fewest && digits.length <= most && begins.includes(digits.charAt(0)),
+function isNational(near: WordsNear, { start, end, digits }: Candidate): boolean {
+  const countries: ReadonlySet<Country> = near({ start, end });
+  if (countries.size === 0) return false;
+  return nationalForms.some(
+    ({ country, begins, fewest, most }) =>
+      digits.length >= fewest &&
+      digits.length <= most &&
+      begins.includes(digits.charAt(0)) &&
+      countries.has(country) &&
+      isNationalIn(country, digits),
   );
-  if (forms.length === 0) return false;
-  const near = neighbourhood(view, span);
-  const likely = phoneWords.filter(({ words }) => words.some((word) => containsWord(near, word)));
-  const countries = new Set(likely.flatMap((row) => row.countries));
-  return forms.some(({ country }) => countries.has(country) && isValid(written, country));
-}
-
-function isValid(written: string, country: CountryCode | undefined): boolean {
-  const options = country === undefined ? { extract: false } : { defaultCountry: country, extract: false };
-  return parsePhoneNumberFromString(written, options)?.isValid() ?? false;
 }

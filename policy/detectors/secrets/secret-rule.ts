@@ -53,7 +53,8 @@ export function compileRules(rules: readonly SecretRule[]): SecretFinder {
 
 function compileRule(rule: SecretRule): CompiledRule {
   const pattern = toNative(rule.words === true ? `(?i)${rule.form}` : rule.form, 'dy');
-  if (pattern === null) throw new HocError({ code: 'internal', publicMessage: `the form of ${rule.name} does not compile` });
+  if (pattern === null)
+    throw new HocError({ code: 'internal', publicMessage: `the form of ${rule.name} does not compile` });
   return { ...rule, pattern };
 }
 
