@@ -7,7 +7,7 @@ import { neutraliseTerminal } from '../output/terminal.ts';
 
 interface OpinionFlags {
   tenant?: string;
-  since: number;
+  since?: number;
   limit: number;
   data?: string;
   json?: boolean;
@@ -32,7 +32,7 @@ export function addPolicySecondOpinion(policy: Command, env: NodeJS.ProcessEnv):
     .command('second-opinion')
     .description('Judge recorded runs once more, by another engine and by our own.')
     .option('-t, --tenant <slug>', 'only this tenant')
-    .option('--since <time>', 'how far back, such as 30m, 24h or 7d', parseSince, dayMs)
+    .option('--since <time>', 'how far back, such as 30m, 24h or 7d (default: 24h)', parseSince)
     .option('-l, --limit <n>', 'most runs', parseLimit, 10_000)
     .option('-d, --data <dir>', 'data folder of a running "hoc start"')
     .addHelpText('after', help)
@@ -45,7 +45,7 @@ export function addPolicySecondOpinion(policy: Command, env: NodeJS.ProcessEnv):
 }
 
 async function askAll(flags: OpinionFlags, env: NodeJS.ProcessEnv): Promise<SecondOpinionPage> {
-  const since = Date.now() - flags.since;
+  const since = Date.now() - (flags.since ?? dayMs);
   return withControl(flags, env, async (client) => {
     let sum: SecondOpinionPage | null = null;
     for (;;) {

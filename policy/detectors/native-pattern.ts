@@ -19,7 +19,7 @@ export function toNative(expression: string, flags: string): RegExp | null {
     if (found === '(?') sayable &&= whole.startsWith('(?:', at);
     if (found.startsWith('[')) return found.replace(/\\s/g, space);
     if (found === '\\s') return `[${space}]`;
-    return found === '\\S' ? `[^${space}]` : unescape(found);
+    return found === '\\S' ? `[^${space}]` : bare(found);
   });
   if (!sayable) return null;
   try {
@@ -30,7 +30,7 @@ export function toNative(expression: string, flags: string): RegExp | null {
 }
 
 /** Without the backslash before what needs none: the engine's strict grammar refuses it. */
-function unescape(found: string): string {
+function bare(found: string): string {
   return /^\\["'`;&<>:=@%~ -]$/.test(found) ? found.slice(1) : found;
 }
 
@@ -38,7 +38,7 @@ function unescape(found: string): string {
 function spellOut(expression: string): string {
   return expression.replace(/\[[^\]]*\]|\\.|\p{L}/gu, (found) => {
     if (found.startsWith('\\')) return found;
-    const bare = found.startsWith('[') ? found.slice(1, -1) : found;
-    return `[${bare.toLowerCase()}${bare.toUpperCase()}]`;
+    const letters = found.startsWith('[') ? found.slice(1, -1) : found;
+    return `[${letters.toLowerCase()}${letters.toUpperCase()}]`;
   });
 }

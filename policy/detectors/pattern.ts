@@ -6,6 +6,9 @@ export const maxPatternLength = 250;
 const maxInstructions = 1_500;
 /** Character ranges of all its classes together: `\pL` alone has about 650, and each repetition repeats them. */
 const maxRanges = 20_000;
+/** What becomes of `\b` between double quotes in YAML and JSON. Tabs and line ends are left to those who mean them. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is these that are looked for.
+const controlCharacters = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
 /** What people bring from other engines: looking ahead and behind, atomic groups, possessive quantifiers, backreferences. */
 const beyondRe2 = /\(\?(?:[=!>]|<[=!])|[*+?}]\+|\\[1-9]/;
 const lacking = '; RE2 has no look-around, atomic groups, possessive quantifiers or backreferences';
@@ -16,6 +19,9 @@ const lacking = '; RE2 has no look-around, atomic groups, possessive quantifiers
  * milliseconds at most). The reason never repeats the pattern. Never throws.
  */
 export function checkPattern(pattern: string): string | null {
+  if (controlCharacters.test(pattern)) {
+    return 'holds a control character; write \\b and its like with two backslashes, or in single quotes';
+  }
   if (pattern.length > maxPatternLength) return `is longer than ${maxPatternLength} characters`;
   try {
     const { inst } = RE2JS.compile(pattern).re2().prog;

@@ -144,6 +144,10 @@ function checkScope(scope: unknown): Fault[] {
       faults.push({ path, message: `expected a text of 1 to ${maxScopeLength} characters` });
     } else if (known === 'tag' && !isTagName(splitTag(value).name)) {
       faults.push({ path, message: 'expected name=value or name; names are letters, digits and _.:/@-' });
+    } else if (known === 'route' && !value.startsWith('/')) {
+      faults.push({ path, message: 'expected a path that begins with a slash, such as /v1/chat/completions' });
+    } else if (value.includes('*')) {
+      faults.push({ path, message: 'a scope is one exact value; put patterns into the condition, with matches' });
     }
   }
   return faults;

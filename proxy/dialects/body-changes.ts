@@ -78,9 +78,29 @@ export function swapNamedModel(draft: BodyDraft, model: string): void {
   else if (model !== named) draft.set.set('model', JSON.stringify(model));
 }
 
-/** Whether a list of names, or `all`, names this tool. */
-export function isDropped(names: readonly string[] | 'all', name: string | null): boolean {
-  return names === 'all' || (name !== null && names.includes(name));
+/** Whether a list of names, or `all`, names this tool by any of its own. */
+export function isDropped(names: readonly string[] | 'all', own: readonly string[]): boolean {
+  return names === 'all' || own.some((name) => names.includes(name));
+}
+
+/**
+ * Whether tools can be taken out of these lists, as far as they are given; else takes note of why not. `readNames` tells all
+ * names of a tool: one that has none could be any.
+ */
+export function canDrop(
+  draft: BodyDraft,
+  names: readonly string[] | 'all',
+  asked: { lists: readonly string[]; readNames(tool: unknown): readonly string[] },
+): boolean {
+  for (const list of asked.lists) {
+    const given = draft.body[list];
+    if (given === undefined || given === null) continue;
+    const isList = Array.isArray(given);
+    if (isList && (names === 'all' || given.every((tool) => asked.readNames(tool).length > 0))) continue;
+    draft.fail('drop_tools', isList ? `A tool of ${list} has no name.` : `The member ${list} is no list.`);
+    return false;
+  }
+  return true;
 }
 
 function replaceTexts(draft: BodyDraft, replacements: NonNullable<BodyChanges['replaceTexts']>): void {

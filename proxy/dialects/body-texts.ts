@@ -43,8 +43,18 @@ export interface BodyTexts {
 const besideContent = new Set([
   ...['role', 'type', 'id', 'name', 'index', 'object', 'status', 'format', 'detail', 'mode', 'hash', 'media_type'],
   ...['mime_type', 'file_type', 'cache_control', 'caller', 'tool_call_id', 'tool_use_id', 'call_id', 'file_id'],
-  ...['server_name', 'tool_name', 'finish_reason', 'stop_reason', 'error_code', 'page_age', 'retrieved_at', 'signature'],
-  ...['thought_signature', 'encrypted_content', 'encrypted_index', 'extra_content', ...mediaNames],
+  ...[
+    'server_name',
+    'tool_name',
+    'finish_reason',
+    'stop_reason',
+    'error_code',
+    'page_age',
+    'retrieved_at',
+    'signature',
+  ],
+  ...['thought_signature', 'encrypted_content', 'encrypted_index', 'extra_content'],
+  ...['url', 'uri', 'image_url', 'video_url', 'audio_url', 'document_url', 'file_url', 'data', 'file_data', 'b64_json'],
 ]);
 const roles: Readonly<Record<string, TextRole>> = {
   system: 'system',
@@ -189,7 +199,9 @@ function enterContent(
   if (name === 'arguments' || name === 'input') return { ...place, rule: 'arguments', part: 'tool_arguments' };
   // A plain text document stands under the name of base64 ones.
   if (name === 'data' && isObject(holder) && holder.type === 'text') return place;
-  return besideContent.has(name) ? enterOther({ ...place, rule: 'other', role: 'other' }, name) : place;
+  const isMedia = mediaNames.has(name);
+  if (besideContent.has(name)) return { ...place, rule: 'other', isMedia };
+  return isMedia === place.isMedia ? place : { ...place, isMedia };
 }
 
 /** Names tell media; the elements of a list stand under its name. */

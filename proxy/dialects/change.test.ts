@@ -122,7 +122,7 @@ t.test('a text that is replaced within a value that is set or removed goes with 
   const body =
     '{"documents":"secret","prediction":{"content":"secret"},"tools":[{"name":"a","description":"secret"}],"n":1}';
   const spots = openaiChat.readRequestTexts?.(Buffer.from(body), JSON.parse(body))?.spots ?? [];
-  t.equal(spots.length, 3);
+  t.equal(spots.length, 4);
   const replaceTexts = spots.map(({ start, end }) => ({ start, end, text: '[x]' }));
   const set = [{ parameter: 'documents', json: '[]' }];
   const made = chat(body, { replaceTexts, set, remove: ['prediction'], dropTools: 'all' });

@@ -32,8 +32,11 @@ export interface RequestFacts {
   /** Answers asked for (`n`), 1 or more. Where `maxOutputTokens` is null, a model's own cap applies to each of them. */
   choices: number;
   messageCount: number | null;
-  /** Names of the tools offered, in order. */
-  tools: readonly string[];
+  /**
+   * Names of the tools offered, in order: all that servers could take for one, and what stands for the tools that a provider
+   * brings. Null where they cannot be told: no reader, no list, or a tool without any name.
+   */
+  tools: readonly string[] | null;
   /**
    * Bound of the input's tokens: one for each body byte outside base64 media, a fixed allowance for each medium, and one
    * for the prompt that providers write by themselves where tools or a schema are asked for. See `boundInput`.
@@ -202,6 +205,8 @@ export interface Dialect {
    * does to the cost and to all other facts is for the caller to read again. Null where the format has no changes.
    */
   change: ((input: { bytes: Uint8Array; body: unknown; route: RouteShape; plan: BodyChanges }) => ChangedBody) | null;
+  /** Top-level names that this format reads: a body that has one in another spelling may be read differently elsewhere. */
+  governedNames: ReadonlySet<string>;
   /** Header that carries the credential in this format, lower-case; `authorization` means a bearer token. */
   credentialHeader: string;
   /** The native error body for a refusal: `x-hoc-*` headers are added by the caller. */

@@ -19,7 +19,7 @@ export const knownNames: ReadonlySet<string> = new Set(
    accepted_prediction_tokens rejected_prediction_tokens image_tokens text_tokens input_tokens output_tokens
    cache_creation_input_tokens cache_read_input_tokens cache_creation ephemeral_5m_input_tokens ephemeral_1h_input_tokens
    server_tool_use web_search_requests web_fetch_requests cost cost_details is_byok system_fingerprint obfuscation transcript
-   expires_at images error code param content_filter_results prompt_filter_results token logprob bytes
+   expires_at images image video b64_json error code param content_filter_results prompt_filter_results token logprob bytes
    description parameters input_schema input_examples properties required items additionalProperties enum const default
    examples pattern minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength minItems maxItems
    uniqueItems minProperties maxProperties anyOf oneOf allOf not if then else $ref $defs definitions $schema $id nullable

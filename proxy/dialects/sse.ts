@@ -16,6 +16,8 @@ const headBytes = 512 * 1024;
 const longestPrefix = 16;
 const byteOrderMark = '\u00ef\u00bb\u00bf';
 const never = Number.MAX_SAFE_INTEGER;
+/** Fields that say nothing of an event. */
+const otherField = /^(?:id|retry)(?::|$)/;
 
 /** What a dialect does with the events of a stream. All texts hold one character per byte (latin1). */
 export interface SseHandler {
@@ -25,6 +27,13 @@ export interface SseHandler {
   passedOver(bytes: number, head: string, from: number): void;
   /** Whether this line, without its end, names the terminal event. Must hold already when only its end is missing. */
   endsStream(line: string): boolean;
+  /** The terminal event is complete: what it named, and its data. */
+  ended(name: string, data: string, from: number): void;
+  /**
+   * The stream holds what some client may read and this one cannot: a line that is no field, an event that is longer than
+   * `maxEventBytes` as soon as that is known, or an event behind the terminal one.
+   */
+  unclear(): void;
 }
 
 /**
@@ -38,7 +47,9 @@ export class SseScanner {
   #lineOverflow = false;
   #skipLineFeed = false;
   #firstLine = true;
+  /** Whether the terminal event's line was seen, and whether all of that event was. */
   #ended = false;
+  #complete = false;
   #name = '';
   #data: string | null = null;
   #dataBytes = 0;
@@ -59,9 +70,14 @@ export class SseScanner {
     this.#keepsHeads = options.keepHeads;
   }
 
-  /** Whether the terminal event was seen. */
+  /** Whether the line that names the terminal event was seen. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** Whether the whole terminal event was seen. */
+  get complete(): boolean {
+    return this.#complete;
   }
 
   /** The answer of `StreamReader.lastBoundary`: a comment that is complete stands between events too. */
@@ -78,7 +94,12 @@ export class SseScanner {
   /** Reads a chunk; the answer is that of `StreamReader.push`. */
   push(chunk: Uint8Array): number {
     this.#boundary = this.#isBetween() ? 0 : -1;
-    if (this.#ended) return 0;
+    const held = this.#read(chunk);
+    // Bytes behind the terminal line wait with it.
+    return this.#ended && held < 0 ? 0 : held;
+  }
+
+  #read(chunk: Uint8Array): number {
     this.#chunkFrom += this.#chunkBytes;
     this.#chunkBytes = chunk.length;
     const text = viewBytes(chunk).toString('latin1');
@@ -91,10 +112,11 @@ export class SseScanner {
     }
     let lineFeed = findFrom(text, '\n', at);
     let carriage = findFrom(text, '\r', at);
+    let held = -1;
     while (lineFeed !== never || carriage !== never) {
       const lineEnd = Math.min(lineFeed, carriage);
-      const held = this.#takeLine(text.slice(at, lineEnd), at);
-      if (held >= 0) return held;
+      const ends = this.#takeLine(text.slice(at, lineEnd), at);
+      if (ends >= 0) held = ends;
       at = lineEnd + 1;
       if (carriage === lineEnd) {
         if (at === text.length) this.#skipLineFeed = true;
@@ -104,12 +126,12 @@ export class SseScanner {
       if (lineFeed < at) lineFeed = findFrom(text, '\n', at);
       if (this.#isBetween()) this.#boundary = at;
     }
-    return this.#keepRest(text.slice(at), at);
+    const rest = this.#keepRest(text.slice(at), at);
+    return held >= 0 ? held : rest;
   }
 
   /** Reads what is left: a last line without its end, and an event without its blank line. */
   end(): void {
-    if (this.#ended) return;
     if (this.#carry !== '' || this.#lineOverflow) this.#takeLine('', 0);
     this.#dispatch();
   }
@@ -141,7 +163,11 @@ export class SseScanner {
       this.#dispatch();
       return -1;
     }
-    if (line.length <= maxTerminalLine && this.#handler.endsStream(line)) return this.#endStream(start);
+    if (!this.#ended && line.length <= maxTerminalLine && this.#handler.endsStream(line)) {
+      const from = this.#endStream(start);
+      this.#readField(line, start);
+      return from;
+    }
     this.#readField(line, start);
     return -1;
   }
@@ -149,15 +175,17 @@ export class SseScanner {
   #readField(line: string, start: number): void {
     const first = line.charCodeAt(0);
     if (first === 0x3a) return;
+    if (this.#complete) return this.#handler.unclear();
     if (this.#eventStart < 0) this.#eventStart = start;
     if (this.#eventFrom < 0) this.#eventFrom = this.#lineFrom;
-    if (first === 0x64 && line.startsWith('data')) this.#addData(line);
-    else if (first === 0x65 && line.startsWith('event')) this.#name = fieldValue(line, 5) ?? this.#name;
+    const data = first === 0x64 && line.startsWith('data') ? fieldValue(line, 4) : null;
+    if (data !== null) return this.#addData(data);
+    const name = first === 0x65 && line.startsWith('event') ? fieldValue(line, 5) : null;
+    if (name !== null) this.#name = name;
+    else if (!otherField.test(line)) this.#handler.unclear();
   }
 
-  #addData(line: string): void {
-    const value = fieldValue(line, 4);
-    if (value === null) return;
+  #addData(value: string): void {
     this.#dataBytes += value.length;
     if (this.#dataBytes > maxEventBytes) this.#dropData(value);
     else if (!this.#eventOverflow) {
@@ -171,6 +199,7 @@ export class SseScanner {
       const head = this.#data === null ? value : `${this.#data}\n${value}`;
       this.#head = head.slice(0, headBytes);
     }
+    if (!this.#eventOverflow) this.#handler.unclear();
     this.#eventOverflow = true;
     this.#data = null;
   }
@@ -185,10 +214,19 @@ export class SseScanner {
     if (this.#carry === '') this.#lineFrom = this.#chunkFrom + at;
     this.#carry += rest;
     if (this.#carry.length > maxEventBytes + longestPrefix) this.#dropLine();
-    else if (this.#carry.length <= maxTerminalLine && this.#handler.endsStream(this.#carry)) {
-      return this.#endStream(start);
+    else if (!this.#ended && this.#carry.length <= maxTerminalLine && this.#handler.endsStream(this.#unmarked())) {
+      // Only its end tells whether the line goes on; until then it waits.
+      const from = this.#terminalStart(start);
+      if (this.#eventStart < 0) this.#eventStart = start;
+      return from;
     } else if (this.#eventStart < 0 && this.#beginsField()) this.#eventStart = start;
     return -1;
+  }
+
+  /** The unfinished line without a byte order mark. */
+  #unmarked(): string {
+    const isMarked = this.#firstLine && this.#carry.startsWith(byteOrderMark);
+    return isMarked ? this.#carry.slice(byteOrderMark.length) : this.#carry;
   }
 
   /** Whether the unfinished line is a field, as far as it goes: no comment, and not only a byte order mark. */
@@ -201,26 +239,32 @@ export class SseScanner {
   #dropLine(): void {
     this.#dataBytes += this.#carry.length;
     if (this.#eventFrom < 0) this.#eventFrom = this.#lineFrom;
-    const isMarked = this.#firstLine && this.#carry.startsWith(byteOrderMark);
-    const line = isMarked ? this.#carry.slice(byteOrderMark.length) : this.#carry;
+    const line = this.#unmarked();
     this.#dropData(line.startsWith('data') ? (fieldValue(line, 4) ?? '') : '');
     this.#carry = '';
     this.#lineOverflow = true;
   }
 
-  #endStream(lineStart: number): number {
+  /** Where the terminal event begins: with its line, or with lines before it that bring no data. */
+  #terminalStart(lineStart: number): number {
     // Data before the terminal line belongs to an event that was sent without its blank line.
     const own = this.#data === null && !this.#eventOverflow && this.#eventStart >= 0;
-    const start = own ? this.#eventStart : lineStart;
-    this.#dispatch();
+    return own ? this.#eventStart : lineStart;
+  }
+
+  #endStream(lineStart: number): number {
+    const start = this.#terminalStart(lineStart);
+    if (this.#data !== null || this.#eventOverflow) this.#dispatch();
     this.#ended = true;
-    this.#carry = '';
     return start;
   }
 
   #dispatch(): void {
     if (this.#eventOverflow) this.#handler.passedOver(this.#dataBytes, this.#head, this.#eventFrom);
-    else if (this.#data !== null) this.#handler.event(this.#name, this.#data, this.#eventFrom);
+    else if (this.#ended && !this.#complete && this.#eventFrom >= 0)
+      this.#handler.ended(this.#name, this.#data ?? '', this.#eventFrom);
+    else if (this.#data !== null && !this.#complete) this.#handler.event(this.#name, this.#data, this.#eventFrom);
+    this.#complete ||= this.#ended;
     this.#name = '';
     this.#head = '';
     this.#data = null;

@@ -3,9 +3,17 @@ import { parseJson } from './json-fields.ts';
 import { listStrings, maxValues, TextBudget } from './nested-strings.ts';
 
 /** Members whose values are pieces of one text, in the streams of known formats. */
-const pieceNames = new Set(
-  ['content', 'text', 'delta', 'thinking', 'reasoning', 'reasoning_content', 'refusal', 'partial_json', 'arguments'],
-);
+const pieceNames = new Set([
+  'content',
+  'text',
+  'delta',
+  'thinking',
+  'reasoning',
+  'reasoning_content',
+  'refusal',
+  'partial_json',
+  'arguments',
+]);
 
 /**
  * All text of a body that no dialect reads, as one text. JSON gives its strings, names and values, decoded, joined by line

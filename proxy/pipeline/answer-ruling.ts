@@ -3,6 +3,7 @@ import { type DecisionRecord, type FailedChange, planChanges } from '../../polic
 import { editTexts } from '../dialects/json-edits.ts';
 import { type CompleteAnswer, readAnswerFacts } from './answer-facts.ts';
 import { type AnswerContent, describeText, readAnswer } from './answer-texts.ts';
+import { unplacedReason } from './change-request.ts';
 import { type InspectedTexts, inspectPhase, namesTexts } from './inspect.ts';
 import type { Intended } from './intent.ts';
 import { firstOf, type ReadFact } from './read-fact.ts';
@@ -29,10 +30,10 @@ export async function ruleOnAnswer(run: Run, permit: Intended, answer: EndedAnsw
   const content = answer.streamed
     ? describeText(answer.streamed.text, answer.streamed.tools)
     : readAnswer(permit.request, answer.body);
-  const { texts, contents, tools } = content;
+  const { texts, extras, contents, tools } = content;
   const argumentText = contents.get('answer.tool_arguments') ?? null;
   const calls = tools === null ? null : { names: tools, argumentTexts: argumentText === null ? [] : [argumentText] };
-  const brought = { phase: 'response', prefix: 'answer.detectors.', texts, contents, tools: calls } as const;
+  const brought = { phase: 'response', prefix: 'answer.detectors.', texts, extras, contents, tools: calls } as const;
   const inspected = namesTexts(policies, 'response') ? await inspectPhase(run, policies, brought) : null;
   const read = joinFacts(run, { answer, content, inspected });
   const { record, replaced } = settle(run, permit, { answer, content, inspected, read });
@@ -82,6 +83,7 @@ function takeOut({ answer, content, inspected }: Looked, detectors: readonly str
   if (answer.streamed !== null) return 'the answer was streamed and has left';
   const { spots, repeats } = content;
   const found = inspected?.found ?? null;
+  if (detectors.some((id) => inspected?.unplaced.has(id))) return unplacedReason;
   if (answer.body === null || spots === null || found === null) return 'the texts of this answer cannot be read';
   const replaced = spots.flatMap(({ start, end, text }, index) => {
     const hits = (found[index] ?? []).filter(({ detector }) => detectors.includes(detector));

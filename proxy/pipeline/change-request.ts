@@ -1,6 +1,7 @@
-import { type Detection, redact } from '../../policy/detectors/index.ts';
+import { redact } from '../../policy/detectors/index.ts';
 import type { FailedChange, PlannedChanges } from '../../policy/rules/index.ts';
 import type { BodyChanges } from '../dialects/dialect.ts';
+import type { InspectedTexts } from './inspect.ts';
 import type { RequestTexts } from './phase-texts.ts';
 import type { Identified, Read } from './run.ts';
 
@@ -10,8 +11,8 @@ export interface ChangedRequest {
   failed: readonly FailedChange[];
 }
 
-/** What was found in the texts of a request; null where they could not be looked through. */
-type Found = readonly (readonly Detection[])[] | null;
+/** What was found in the texts of a request; null where nothing was looked for. */
+type Found = Pick<InspectedTexts, 'found' | 'unplaced'> | null;
 
 /**
  * Makes changes in the outgoing body, in its text alone, and reads its facts again. A body that came compressed goes out
@@ -52,15 +53,22 @@ function planBody({ changes, texts, found }: { changes: PlannedChanges; texts: R
   if (set !== undefined) plan.set = set.map(({ parameter, value }) => ({ parameter, json: writeValue(value) }));
   if (detectors === undefined) return { plan, failed: [] };
   const spots = texts?.spots ?? null;
-  if (spots === null || found === null) {
+  const places = found?.found ?? null;
+  if (detectors.some((id) => found?.unplaced.has(id))) {
+    return { plan, failed: [{ change: 'redact', why: unplacedReason }] };
+  }
+  if (spots === null || places === null) {
     return { plan, failed: [{ change: 'redact', why: 'the texts of this request cannot be read' }] };
   }
   plan.replaceTexts = spots.flatMap(({ start, end, text }, index) => {
-    const hits = (found[index] ?? []).filter(({ detector }) => detectors.includes(detector));
+    const hits = (places[index] ?? []).filter(({ detector }) => detectors.includes(detector));
     return hits.length === 0 ? [] : [{ start, end, text: redact(text, hits) }];
   });
   return { plan, failed: [] };
 }
+
+/** Why findings cannot be taken out that stand in no single text. */
+export const unplacedReason = 'a finding is spread over several texts, or stands in a name or an encoded text';
 
 function writeValue(value: NonNullable<PlannedChanges['set']>[number]['value']): string {
   return typeof value === 'object' ? value.decimal : JSON.stringify(value);

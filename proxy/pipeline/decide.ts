@@ -83,7 +83,7 @@ function settle(
     const record = rule(run, { identified, request, phase: 'request', atMs: run.startedAtMs, read, failed });
     const { changes } = planChanges(policies, record.decision);
     if (Object.keys(changes).length === 0) return { record, changed: request };
-    const result = changeRequest(identified, request, { changes, texts, found: inspected?.found ?? null });
+    const result = changeRequest(identified, request, { changes, texts, found: inspected });
     if (result.failed.length === 0) return { record, changed: result.request };
     failed = [...failed, ...result.failed];
   }

@@ -75,7 +75,7 @@ t.test(
       ['a comment', `/**/${body}`],
       ['UTF-16', Buffer.from(body, 'utf16le')],
       ['another type', body, 'multipart/form-data; boundary=x'],
-      ];
+    ];
     await force(noSecret('request'));
     for (const [what, bytes, type] of odd) {
       const answer = await post(bytes, undefined, type);

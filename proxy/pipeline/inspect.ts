@@ -29,6 +29,8 @@ export interface InspectedTexts {
   read(name: string): FactValue | undefined;
   /** Findings in each of the texts; null where they could not be looked through. */
   found: readonly (readonly Detection[])[] | null;
+  /** Detectors that found something in no single one of the texts: what they found has no place in which it could be replaced. */
+  unplaced: ReadonlySet<string>;
 }
 
 /** Whether the policies name anything that a phase's texts must be looked through for. */
@@ -90,7 +92,7 @@ function planInspection(policies: CompiledPolicies, brought: PhaseTexts): Plan {
   const detectors = policies.detectorsNamed(brought.phase) as readonly DetectorId[];
   const job: InspectionJob = {
     ...idleJob,
-    texts: brought.texts ?? [],
+    texts: brought.texts === null ? [] : [...brought.texts, ...brought.extras.map(({ text }) => text)],
     detectors,
     contents: asked.map(({ text, scans }) => ({ text, tests: scans })),
     tools: detectors.includes(toolDetector) ? brought.tools : null,
@@ -126,11 +128,13 @@ function scansByFact(scans: readonly Scan[]): ReadonlyMap<string, readonly Scan[
 function readInspection(inspection: Inspection | null, { job, brought, asked }: Plan): InspectedTexts {
   const values = new Map<string, FactValue>();
   const found = inspection === null || brought.texts === null ? null : inspection.found;
+  const unplaced = new Set<string>();
   if (found !== null) {
+    const counts = countFindings(found, brought);
     for (const id of job.detectors) {
-      if (id === toolDetector) continue;
-      const count = found.reduce((sum, one) => sum + one.filter(({ detector }) => detector === id).length, 0);
-      values.set(`${brought.prefix}${id}`, count);
+      const { placed = 0, elsewhere = 0 } = counts.get(id) ?? {};
+      if (id !== toolDetector) values.set(`${brought.prefix}${id}`, placed + elsewhere);
+      if (elsewhere > 0) unplaced.add(id);
     }
   }
   const calls = inspection?.dangerousTools ?? null;
@@ -141,5 +145,29 @@ function readInspection(inspection: Inspection | null, { job, brought, asked }: 
       if (value !== undefined) values.set(scan.name, value);
     });
   });
-  return { read: (name) => values.get(name), found };
+  return { read: (name) => values.get(name), found: found?.slice(0, brought.texts?.length ?? 0) ?? null, unplaced };
+}
+
+/** Findings in the texts, and those that an extra has beyond the texts that it is made of. */
+function countFindings(
+  found: readonly (readonly Detection[])[],
+  { texts, extras }: PhaseTexts,
+): ReadonlyMap<string, { placed: number; elsewhere: number }> {
+  const counts = new Map<string, { placed: number; elsewhere: number }>();
+  const countOf = (id: string) => {
+    const known = counts.get(id) ?? { placed: 0, elsewhere: 0 };
+    counts.set(id, known);
+    return known;
+  };
+  const placed = texts?.length ?? 0;
+  for (const one of found.slice(0, placed)) for (const { detector } of one) countOf(detector).placed += 1;
+  extras.forEach(({ of }, index) => {
+    const own = found[placed + index] ?? [];
+    for (const id of new Set(own.map(({ detector }) => detector))) {
+      const isOwn = ({ detector }: Detection) => detector === id;
+      const known = of.reduce((sum, at) => sum + (found[at] ?? []).filter(isOwn).length, 0);
+      countOf(id).elsewhere += Math.max(0, own.filter(isOwn).length - known);
+    }
+  });
+  return counts;
 }

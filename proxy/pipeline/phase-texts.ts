@@ -1,6 +1,6 @@
 import type { InspectionJob } from '../../policy/detectors/index.ts';
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
-import type { TextSpot } from '../dialects/dialect.ts';
+import type { TextExtra, TextSpot } from '../dialects/dialect.ts';
 
 /** Contents of a phase by the names of their facts. Null: what the text is cannot be told. */
 export type Contents = ReadonlyMap<string, string | null>;
@@ -12,6 +12,8 @@ export interface PhaseTexts {
   prefix: string;
   /** The texts that detectors look through one by one; null where the text cannot be told. */
   texts: readonly string[] | null;
+  /** Texts without a place of their own, which say in other words what some of `texts` say. */
+  extras: readonly TextExtra[];
   contents: Contents;
   /** Tools offered and called, with the arguments of the calls; null where that cannot be told. */
   tools: InspectionJob['tools'];

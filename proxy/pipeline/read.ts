@@ -1,6 +1,6 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { HocError } from '../../storage/schema/errors.ts';
-import { recognizeDialect } from '../dialects/index.ts';
+import { findNameVariants, recognizeDialect } from '../dialects/index.ts';
 import { isName, readActor } from './caller-names.ts';
 import { hasDuplicateKeys } from './duplicate-keys.ts';
 import { closeStage, type Identified, isRefusal, type Read, type Refusal, type Run, refuse } from './run.ts';
@@ -38,6 +38,13 @@ async function readBody(run: Run, identified: Identified): Promise<Read | Refusa
     if (identified.tenant.enforces && bytes.length > 0 && dialect.change !== null && !isObject(parsed)) {
       const message = 'The body of this route must be one JSON object in UTF-8, without a byte order mark.';
       return refuse('request_invalid', message);
+    }
+    const variant = identified.tenant.enforces ? findNameVariants(parsed, dialect.governedNames) : null;
+    if (variant !== null) {
+      return refuse(
+        'request_invalid',
+        'The body has a name that differs from one of its format by case or space alone.',
+      );
     }
     const facts = dialect.readRequest({ route, body: parsed, bytes });
     if (facts.model !== null && !isModelName(facts.model)) {

@@ -22,7 +22,7 @@ const factReaders: ReadonlyMap<string, FactReader> = new Map<string, FactReader>
   ['request.stream', ({ request }) => request.facts.streamed],
   ['request.max_output_tokens', ({ request }) => request.facts.maxOutputTokens],
   ['request.message_count', ({ request }) => request.facts.messageCount ?? (isBodyless(request) ? 0 : null)],
-  ['request.tool_count', ({ request }) => request.facts.tools.length],
+  ['request.tool_count', ({ request }) => request.facts.tools?.length],
   ['request.tools', ({ request }) => request.facts.tools],
   ['request.images', ({ request }) => request.facts.mediaParts],
   ['request.has_unbounded', ({ request }) => request.facts.unbounded !== null],

@@ -1,4 +1,5 @@
-import type { TextSpot } from '../dialects/dialect.ts';
+import type { TextExtra, TextSpot } from '../dialects/dialect.ts';
+import { readUnknownTexts } from '../dialects/index.ts';
 import type { Contents, RequestTexts } from './phase-texts.ts';
 import type { Read } from './run.ts';
 
@@ -7,16 +8,17 @@ import type { Read } from './run.ts';
  * a body that is neither is missing, and so are its facts.
  */
 export function readTexts(request: Read): RequestTexts {
-  const { dialect, plain, parsed } = request;
+  const { dialect, plain, parsed, facts } = request;
   const read = dialect.readRequestTexts?.(plain, parsed) ?? null;
-  if (read === null) return describeWhole(decodeText(plain));
-  const { spots, tools } = read;
+  if (read === null) return describeWhole(dialect.readRequestTexts === null ? readUnknownTexts(plain) : null);
+  const { spots, extras, tools } = read;
   const argumentTexts = spots.filter(({ part }) => part === 'tool_arguments').map(({ text }) => text);
   return {
     spots,
     brought: {
-      ...{ phase: 'request', prefix: 'detectors.', texts: spots.map(({ text }) => text), contents: contentsOf(spots) },
-      tools: { names: [...request.facts.tools, ...tools], argumentTexts },
+      ...{ phase: 'request', prefix: 'detectors.', texts: spots.map(({ text }) => text), extras },
+      contents: contentsOf(spots, extras),
+      tools: facts.tools === null ? null : { names: [...facts.tools, ...tools], argumentTexts },
     },
     prompt: joinTexts(lastMessage(spots.filter(({ role }) => role !== 'system' && role !== 'other'))),
   };
@@ -31,18 +33,29 @@ function describeWhole(text: string | null): RequestTexts {
   const texts = text === null ? null : [text];
   return {
     spots: null,
-    brought: { phase: 'request', prefix: 'detectors.', texts, contents, tools: null },
+    brought: { phase: 'request', prefix: 'detectors.', texts, extras: [], contents, tools: null },
     prompt: text,
   };
 }
 
-function contentsOf(spots: readonly TextSpot[]): Contents {
+function contentsOf(spots: readonly TextSpot[], extras: readonly TextExtra[]): Contents {
   const texts = spots.filter(({ part }) => part === 'text');
+  const join = (some: readonly TextSpot[]) => joinWithExtras(spots, some, extras);
   return new Map([
-    ['request.text', joinTexts(spots)],
-    ['request.system_text', joinTexts(texts.filter(({ role }) => role === 'system'))],
-    ['request.user_text', joinTexts(lastMessage(texts.filter(({ role }) => role === 'user')))],
+    ['request.text', joinTexts([...spots, ...extras])],
+    ['request.system_text', join(texts.filter(({ role }) => role === 'system'))],
+    ['request.user_text', join(lastMessage(texts.filter(({ role }) => role === 'user')))],
   ]);
+}
+
+/** Some of the spots, and the extras that are made of nothing else. */
+function joinWithExtras(spots: readonly TextSpot[], some: readonly TextSpot[], extras: readonly TextExtra[]): string {
+  const chosen = new Set(some);
+  const isOfThese = (index: number) => {
+    const spot = spots[index];
+    return spot !== undefined && chosen.has(spot);
+  };
+  return joinTexts([...some, ...extras.filter(({ of }) => of.length > 0 && of.every(isOfThese))]);
 }
 
 function lastMessage(spots: readonly TextSpot[]): readonly TextSpot[] {
@@ -50,16 +63,6 @@ function lastMessage(spots: readonly TextSpot[]): readonly TextSpot[] {
   return spots.filter(({ message }) => message === last);
 }
 
-function joinTexts(spots: readonly TextSpot[]): string {
-  return spots.map(({ text }) => text).join('\n');
-}
-
-/** The body as text, or null where it is no UTF-8. */
-export function decodeText(bytes: Uint8Array): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    // Bytes that are no text are no error: whoever asks for their text finds it missing.
-    return null;
-  }
+function joinTexts(texts: readonly { text: string }[]): string {
+  return texts.map(({ text }) => text).join('\n');
 }

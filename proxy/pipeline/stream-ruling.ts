@@ -123,6 +123,7 @@ export class StreamRuling {
     const inspected = inspectPhase(this.#run, this.#permit.identified.tenant.policies, {
       ...{ phase: 'stream', prefix: 'stream.detectors.', contents },
       texts: place.incomplete ? null : [place.window],
+      extras: [],
       tools: { names: place.tools, argumentTexts: [] },
     });
     if (inspected instanceof Promise) return inspected.then((late) => this.#judge(place, contents, late));

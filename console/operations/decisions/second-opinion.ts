@@ -1,5 +1,6 @@
 import { type CompiledPolicies, compareOpinions, compileInSteps } from '../../../policy/rules/index.ts';
 import type { Principal } from '../../../storage/schema/control.ts';
+import { HocError } from '../../../storage/schema/errors.ts';
 import type { PolicyEntry } from '../../../storage/schema/snapshot.ts';
 import type {
   DifferingDecision,
@@ -30,6 +31,7 @@ export async function askSecondOpinion(
   query: SecondOpinionQuery,
 ): Promise<SecondOpinionPage> {
   const { since_ms: sinceMs, limit = pageRuns, cursor = null, tenant } = query;
+  await checkTenant(context, tenant);
   const rows = await context.runs.decisions(narrowScope(principal, tenant), { limit, sinceMs, below: cursor });
   const count = new Count();
   const breathe = createBreathe(context.now);
@@ -45,6 +47,11 @@ export async function askSecondOpinion(
     if (context.now() > endMs) break;
   }
   return count.page(next);
+}
+
+async function checkTenant(context: ControlContext, tenant: string | undefined): Promise<void> {
+  if (tenant === undefined || (await context.store.transaction((tx) => tx.readTenant(tenant))) !== null) return;
+  throw new HocError({ code: 'not_found', publicMessage: `There is no tenant \`${tenant}\`` });
 }
 
 interface SnapshotPolicies {

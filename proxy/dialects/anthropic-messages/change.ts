@@ -1,9 +1,10 @@
-import { type BodyDraft, type ChangeSteps, changeBody, isDropped, swapNamedModel } from '../body-changes.ts';
+import { type BodyDraft, type ChangeSteps, canDrop, changeBody, isDropped, swapNamedModel } from '../body-changes.ts';
 import type { BodyChanges, ChangedBody, RouteShape } from '../dialect.ts';
 import { insertElements, removeElements } from '../json-edits.ts';
 import { isObject, readList, readText } from '../json-fields.ts';
 import { findValueEnd } from '../json-members.ts';
 import { planMessagesCap } from './cap-output.ts';
+import { readMessageToolNames } from './request.ts';
 
 const steps: ChangeSteps = {
   capOutput(draft, tokens) {
@@ -29,10 +30,10 @@ export function changeMessagesBody(input: {
  * that the model may choose among the rest. `all` takes the MCP servers with it, whose tools the provider calls by itself.
  */
 function dropMessageTools(draft: BodyDraft, names: readonly string[] | 'all'): void {
+  if (!canDrop(draft, names, { lists: ['tools'], readNames: readMessageToolNames })) return;
   const { tools: given, tool_choice: choice } = draft.body;
   const tools = readList(given);
-  const isGone = (tool: unknown) =>
-    isDropped(names, isObject(tool) ? (readText(tool.name) ?? readText(tool.type)) : null);
+  const isGone = (tool: unknown) => isDropped(names, readMessageToolNames(tool));
   if (names === 'all') draft.remove.add('mcp_servers');
   if (tools.length > 0 && tools.every(isGone)) {
     draft.remove.add('tools');
@@ -41,7 +42,7 @@ function dropMessageTools(draft: BodyDraft, names: readonly string[] | 'all'): v
   }
   draft.edits.push(...removeElements(draft.json, draft.find('tools'), (index) => isGone(tools[index])));
   const chosen = isObject(choice) ? readText(choice.name) : null;
-  if (chosen !== null && isDropped(names, chosen)) draft.remove.add('tool_choice');
+  if (chosen !== null && isDropped(names, [chosen])) draft.remove.add('tool_choice');
 }
 
 /** Adds the texts behind the system prompt: to its text, behind a blank line, or as blocks of their own. */

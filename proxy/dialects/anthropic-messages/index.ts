@@ -1,5 +1,6 @@
 import { openAnswerStream, readWholeAnswer } from '../answer-stream.ts';
 import type { Dialect } from '../dialect.ts';
+import { messagesNames } from '../governed-names.ts';
 import { isObject } from '../json-fields.ts';
 import { readMessage } from './answer.ts';
 import { changeMessagesBody } from './change.ts';
@@ -33,6 +34,7 @@ export const anthropicMessages: Dialect = {
   readRequestTexts: readMessagesRequestTexts,
   readAnswerTexts: readMessageTexts,
   change: changeMessagesBody,
+  governedNames: messagesNames,
   credentialHeader: 'x-api-key',
   renderRefusal: renderMessagesRefusal,
   renderCut: renderMessagesCut,

@@ -14,7 +14,7 @@ export function readMessagesRequest(input: { route: RouteShape; body: unknown; b
   const messages = Array.isArray(body.messages) ? body.messages : null;
   for (const message of messages ?? []) if (isObject(message)) readBlocks(message.content, findings, 0);
   readBlocks(body.system, findings, 0);
-  const { names, vendorTools } = readTools(body, findings);
+  const { tools, count, vendorTools } = readTools(body, findings);
   if (readList(body.mcp_servers).length > 0 || isObject(body.container)) noteUnbounded(findings, 'server_tool');
   if (typeof body.container === 'string') noteUnbounded(findings, 'stored_content');
   if (isObject(body.context_management)) noteUnbounded(findings, 'server_tool');
@@ -25,8 +25,8 @@ export function readMessagesRequest(input: { route: RouteShape; body: unknown; b
     maxOutputTokens: readCap(body.max_tokens),
     choices: 1,
     messageCount: messages?.length ?? null,
-    tools: names,
-    ...boundInput(input.bytes, findings, { tools: names.length, vendorTools, schema }),
+    tools: isObject(input.body) || input.bytes.length === 0 ? tools : null,
+    ...boundInput(input.bytes, findings, { tools: count, vendorTools, schema }),
     hiddenOutput: asksForThinking(body),
     unlistedRate: asksForAnotherRate(body),
     bodyActor: isObject(body.metadata) ? readText(body.metadata.user_id) : null,
@@ -66,16 +66,35 @@ function readSource(source: JsonObject, findings: MediaFindings, depth: number):
   readBlocks(source.content, findings, depth + 1);
 }
 
-function readTools(body: JsonObject, findings: MediaFindings): { names: string[]; vendorTools: number } {
-  const names: string[] = [];
+/** Names of the tools, null where one has none; how many the body itself defines, and those of them that the vendor does. */
+function readTools(
+  body: JsonObject,
+  findings: MediaFindings,
+): { tools: string[] | null; count: number; vendorTools: number } {
+  const own = readList(body.tools);
   let vendorTools = 0;
-  for (const tool of readList(body.tools)) {
-    if (!isObject(tool)) continue;
-    const type = readText(tool.type);
+  for (const tool of own) {
+    const type = isObject(tool) ? readText(tool.type) : null;
     if (type !== null && type !== 'custom') vendorTools++;
     if (type !== null && !clientTool.test(type)) noteUnbounded(findings, 'server_tool');
-    const name = readText(tool.name) ?? type;
-    if (name !== null) names.push(name);
   }
-  return { names, vendorTools };
+  const named = own.map(readMessageToolNames);
+  const servers = readList(body.mcp_servers).map((one) => (isObject(one) ? readText(one.name) : null) ?? 'mcp_servers');
+  const isKnown =
+    named.every((names) => names.length > 0) && isListOrNone(body.tools) && isListOrNone(body.mcp_servers);
+  return { tools: isKnown ? [...named.flat(), ...servers] : null, count: own.length, vendorTools };
+}
+
+/** All names that a tool could be taken to have: its name, and that of a vendor's tool by its type. */
+export function readMessageToolNames(tool: unknown): string[] {
+  if (!isObject(tool)) return [];
+  const places = [tool, tool.function, tool.custom];
+  const names = places.flatMap((place) => (isObject(place) ? (readText(place.name) ?? []) : []));
+  const type = readText(tool.type);
+  if (names.length === 0) return type === null ? [] : [type];
+  return [...new Set(names)];
+}
+
+function isListOrNone(value: unknown): boolean {
+  return value === undefined || value === null || Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import type { Dialect, RefusalNotice, RequestFacts, RouteShape, StreamReader, UnboundedReason } from '../dialect.ts';
+import { opaqueNames } from '../governed-names.ts';
 import { isObject, readText } from '../json-fields.ts';
 import { boundInput, openFindings } from '../media.ts';
 import { asksForHiddenOutput } from '../openai-chat/hidden-output.ts';
@@ -34,6 +35,7 @@ export const opaque: Dialect = {
   readRequestTexts: null,
   readAnswerTexts: null,
   change: null,
+  governedNames: opaqueNames,
   credentialHeader: 'authorization',
   renderRefusal: renderProblem,
   renderCut: () => null,
@@ -69,7 +71,7 @@ function readOpaqueRequest(input: { route: RouteShape; body: unknown; bytes: Uin
     maxOutputTokens: null,
     choices: 1,
     messageCount: null,
-    tools: [],
+    tools: input.bytes.length === 0 ? [] : null,
     ...boundInput(input.bytes, findings, { tools: 0, vendorTools: 0, schema: false }),
     mediaParts: null,
     inputMedia: true,

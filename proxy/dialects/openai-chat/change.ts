@@ -1,10 +1,11 @@
-import { type BodyDraft, type ChangeSteps, changeBody, isDropped, swapNamedModel } from '../body-changes.ts';
+import { type BodyDraft, type ChangeSteps, canDrop, changeBody, isDropped, swapNamedModel } from '../body-changes.ts';
 import type { BodyChanges, ChangedBody, RouteShape } from '../dialect.ts';
 import { insertElements, removeElements } from '../json-edits.ts';
-import { isObject, type JsonObject, readList, readText } from '../json-fields.ts';
+import { isObject, readList, readText } from '../json-fields.ts';
 import { findMember } from '../json-members.ts';
 import { planChatCap } from './cap-output.ts';
 import { readDeployment } from './request.ts';
+import { readToolNames } from './tool-names.ts';
 
 const steps: ChangeSteps = {
   capOutput(draft, tokens, model) {
@@ -32,15 +33,17 @@ export function changeChatBody(input: {
  * Takes tools out of `tools` and the older `functions`. Where none is left the list goes, and with it what providers
  * refuse without it: `tool_choice` and `parallel_tool_calls`, or `function_call`. A choice that names a tool which is gone
  * goes too, so that the model may choose among the rest; of a list of allowed tools only the names that are gone, and
- * where that leaves none the model may call no tool.
+ * where that leaves none the model may call no tool. `all` takes with it what asks the provider for tools of its own.
  */
 function dropChatTools(draft: BodyDraft, names: readonly string[] | 'all'): void {
-  const isGone = (tool: unknown) => isDropped(names, isObject(tool) ? readToolName(tool) : null);
+  if (!canDrop(draft, names, { lists: ['tools', 'functions'], readNames: readToolNames })) return;
+  if (names === 'all') for (const one of ['web_search_options', 'plugins', 'mcp_servers']) draft.remove.add(one);
+  const isGone = (tool: unknown) => isDropped(names, readToolNames(tool));
   if (dropFrom(draft, 'tools', isGone) === 0)
     for (const one of ['tool_choice', 'parallel_tool_calls']) draft.remove.add(one);
   else dropFromChoice(draft, isGone);
   const { function_call: called } = draft.body;
-  const isNamed = isObject(called) && isDropped(names, readText(called.name));
+  const isNamed = isObject(called) && isDropped(names, listName(called.name));
   if (dropFrom(draft, 'functions', isGone) === 0 || isNamed) draft.remove.add('function_call');
 }
 
@@ -95,8 +98,7 @@ function readSystemRole(message: unknown): 'system' | 'developer' | null {
   return message.role === 'system' || message.role === 'developer' ? message.role : null;
 }
 
-/** As `RequestFacts.tools` names it. */
-function readToolName(tool: JsonObject): string | null {
-  const own = isObject(tool.function) ? tool.function : isObject(tool.custom) ? tool.custom : tool;
-  return readText(own.name) ?? readText(tool.type);
+function listName(name: unknown): string[] {
+  const text = readText(name);
+  return text === null ? [] : [text];
 }

@@ -1,5 +1,6 @@
 import { openAnswerStream, readWholeAnswer } from '../answer-stream.ts';
 import type { Dialect } from '../dialect.ts';
+import { chatNames } from '../governed-names.ts';
 import { isObject } from '../json-fields.ts';
 import { readChatAnswer } from './answer.ts';
 import { askChatUsage } from './ask-usage.ts';
@@ -28,6 +29,7 @@ export const openaiChat: Dialect = {
   readRequestTexts: readChatRequestTexts,
   readAnswerTexts: readChatAnswerTexts,
   change: changeChatBody,
+  governedNames: chatNames,
   credentialHeader: 'authorization',
   renderRefusal: renderChatRefusal,
   renderCut: renderChatCut,

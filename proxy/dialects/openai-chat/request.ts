@@ -1,8 +1,13 @@
 import type { RequestFacts, RouteShape } from '../dialect.ts';
 import { isObject, type JsonObject, readCap, readList, readText } from '../json-fields.ts';
 import { boundInput, type MediaFindings, noteBase64, noteUnbounded, noteUrl, openFindings } from '../media.ts';
+import { cleanRoute } from '../route.ts';
 import { asksForHiddenOutput } from './hidden-output.ts';
+import { readToolNames } from './tool-names.ts';
 import { asksForUnlistedTier } from './unlisted-tier.ts';
+
+/** Members that ask a provider for tools of its own. */
+const providerTools = ['web_search_options', 'plugins', 'mcp_servers'] as const;
 
 const deploymentPath = /\/deployments\/([^/]+)\/chat\/completions\/?$/i;
 
@@ -15,7 +20,7 @@ export function readChatRequest(input: { route: RouteShape; body: unknown; bytes
   const findings = openFindings();
   const messages = Array.isArray(body.messages) ? body.messages : null;
   for (const message of messages ?? []) readMessage(message, findings);
-  const tools = readTools(body, findings);
+  const { tools, count } = readTools(body, findings);
   readUnbounded(body, findings);
   // A lenient server reads `"5"` as 5 answers.
   if (isGiven(body.n) && readCap(body.n) === null) noteUnbounded(findings, 'model_choice');
@@ -27,9 +32,9 @@ export function readChatRequest(input: { route: RouteShape; body: unknown; bytes
     maxOutputTokens: readOutputCap(body, choices),
     choices,
     messageCount: messages?.length ?? null,
-    tools,
+    tools: isObject(input.body) || input.bytes.length === 0 ? tools : null,
     ...boundInput(input.bytes, findings, {
-      tools: tools.length,
+      tools: count,
       vendorTools: 0,
       schema: isObject(body.response_format),
     }),
@@ -59,7 +64,7 @@ function isGiven(value: unknown): boolean {
 
 /** The deployment that a path names (Azure), which then is the model whatever the body says; null where it names none. */
 export function readDeployment(path: string): string | null {
-  const segment = deploymentPath.exec(path)?.[1];
+  const segment = deploymentPath.exec(cleanRoute(path))?.[1];
   if (segment === undefined) return null;
   try {
     return decodeURIComponent(segment);
@@ -90,20 +95,29 @@ function readPart(part: unknown, findings: MediaFindings): void {
   noteUrl(findings, file.file_data);
 }
 
-function readTools(body: JsonObject, findings: MediaFindings): string[] {
-  const names: string[] = [];
-  for (const tool of readList(body.tools)) {
-    if (!isObject(tool)) continue;
-    const own = isObject(tool.function) ? tool.function : isObject(tool.custom) ? tool.custom : tool;
-    if (own === tool && tool.type !== 'function' && tool.type !== 'custom') noteUnbounded(findings, 'server_tool');
-    const name = readText(own.name) ?? readText(tool.type);
-    if (name !== null) names.push(name);
-  }
-  for (const tool of readList(body.functions)) {
-    const name = isObject(tool) ? readText(tool.name) : null;
-    if (name !== null) names.push(name);
-  }
-  return names;
+/** Names of the tools, null where one has none, and how many the body itself defines. */
+function readTools(body: JsonObject, findings: MediaFindings): { tools: string[] | null; count: number } {
+  const own = [...readList(body.tools), ...readList(body.functions)];
+  for (const tool of readList(body.tools)) if (runsAtProvider(tool)) noteUnbounded(findings, 'server_tool');
+  const brought = providerTools.flatMap((name) => listProviderTools(name, body[name]));
+  const named = own.map(readToolNames);
+  const isKnown = named.every((names) => names.length > 0) && [body.tools, body.functions].every(isListOrNone);
+  return { tools: isKnown ? [...named.flat(), ...brought] : null, count: own.length };
+}
+
+function runsAtProvider(tool: unknown): boolean {
+  if (!isObject(tool) || isObject(tool.function) || isObject(tool.custom)) return false;
+  return tool.type !== 'function' && tool.type !== 'custom';
+}
+
+/** Names for the tools that a provider brings along: those that it was asked for by, or the member that asks for them. */
+function listProviderTools(member: string, value: unknown): string[] {
+  if (!Array.isArray(value)) return isGiven(value) ? [member] : [];
+  return value.map((one) => (isObject(one) ? (readText(one.id) ?? readText(one.name)) : readText(one)) ?? member);
+}
+
+function isListOrNone(value: unknown): boolean {
+  return !isGiven(value) || Array.isArray(value);
 }
 
 function readUnbounded(body: JsonObject, findings: MediaFindings): void {
