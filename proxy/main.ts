@@ -23,7 +23,7 @@ import { openSnapshotCache } from '../storage/snapshot-cache/index.ts';
 import { openSpool, type Spool } from '../storage/spool/index.ts';
 import { createNodeKey, openAtNode } from '../storage/vault/index.ts';
 import { openNodeIdentity } from '../storage/vault/node-identity.ts';
-import { createInspector } from './inspector/threads.ts';
+import { createInspector, type Inspector } from './inspector/threads.ts';
 import { createRefusalCollapse } from './pipeline/collapse.ts';
 import { createCountersAwayLog } from './pipeline/counters-away.ts';
 import { createCredentialStore } from './pipeline/credential-store.ts';
@@ -183,10 +183,7 @@ function joinGate(
   const maxOpenRuns = environment.integer('HOC_MAX_OPEN_RUNS', 10_000);
   const { feed, telemetry, credentials } = snapshot;
   const { reservations, sessions, runs, settler, close } = joinCounters(parts, snapshot);
-  const inspector = createInspector<InspectionJob, Inspection>({
-    ...{ entry: new URL('./inspector/main.js', import.meta.url), mostWaiting: 64, timeoutMs: 10_000 },
-    threads: Math.max(1, Math.min(4, availableParallelism() - 1)),
-  });
+  const inspector = startInspector();
   const upstream = createUpstreamClient();
   const lateEnds = createLateEnds((error) => telemetry.failed('finish', error));
   const gate: Gate = {
@@ -222,6 +219,14 @@ function joinGate(
     await Promise.all([upstream.close(), inspector.close(), close()]);
   };
   return { gate, runs, stop };
+}
+
+/** One core is left for everything else, where there are several. */
+function startInspector(): Inspector<InspectionJob, Inspection> {
+  return createInspector({
+    ...{ entry: new URL('./inspector/main.js', import.meta.url), mostWaiting: 64, timeoutMs: 10_000 },
+    threads: Math.max(1, Math.min(4, availableParallelism() - 1)),
+  });
 }
 
 /** Joins what stands between runs and the limit counters in Redis. */

@@ -17,17 +17,18 @@ interface Program {
 /** Operations of re2js: those that lead on without a character. All others read one, or end. */
 const operations = { either: [1, 2], through: [3, 4, 7], reads: [8, 9, 10, 11] } as const;
 
-/** Steps of a walk: enough to fill the longest repetitions that are cheap enough to stand. */
-const steps = 320;
-/** Characters that are tried at each step, and that a walk chooses from. */
+/** Steps of a walk, and instructions that all of them together may look at: about 3 ms. */
+const mostSteps = 320;
+const mostLooks = 30_000;
+/** Characters that are tried at a step until one keeps the program busy. */
 const tries = 4;
 const mostRunes = 32;
-/** Different states after which an automaton is taken for one that never knows them all. */
-const mostStates = 200;
-/** Hundredths of a unit that each instruction costs which is looked at for a character. */
-const costOfInstruction = 70;
-/** Of the automaton that is made in vain before RE2 does without one. */
-const wildBase = 10;
+/** Bytes of an automaton, as re2js counts them, above which one is taken for endless. */
+const mostBytes = 256 * 1024;
+const bytesOfState = 200;
+const bytesOfEntry = 8;
+/** Hundredths of a unit that an instruction costs for each character where RE2 does without an automaton. */
+const costOfInstruction = 140;
 
 /** What a pattern costs at worst. */
 export interface PatternWeight {
@@ -41,9 +42,11 @@ const known = new Map<string, PatternWeight>();
 const mostKnown = 8_192;
 
 /**
- * What a pattern costs at worst. Instead of a clock, which would tell each machine something else, its program is walked with characters of its own: those that
- * keep the most of it busy, for what RE2 takes without an automaton, and any, for how many states the automaton has. Calibrated on Node 20 (2 cores,
- * Debian 12) with what re2js takes; the same for a pattern always. A pattern that RE2 refuses throws as re2js does.
+ * What a pattern costs at worst. RE2 makes an automaton as it reads; where hostile texts always lead it to new states, it gives up and follows
+ * all beginnings at once, which was the fastest it can do there: a larger automaton costs three times as much in vain, and one of none costs
+ * the same and makes ordinary texts ten times slower. So the question is whether the automaton is complete soon. A clock would tell each machine
+ * something else: the program is walked with characters of its own, always the same, and weighed by its instructions where it is endless.
+ * Calibrated on Node 20 (2 cores, Debian 12). A pattern that RE2 refuses throws as re2js does.
  */
 export function weighPattern(pattern: string): PatternWeight {
   const found = known.get(pattern) ?? weigh(RE2JS.compile(pattern).re2().prog as unknown as Program);
@@ -54,39 +57,42 @@ export function weighPattern(pattern: string): PatternWeight {
 }
 
 function weigh(program: Program): PatternWeight {
-  const runes = listRunes(program);
-  if (!isWild(program, runes)) return { weight: 1, isWild: false };
-  return { weight: wildBase + Math.ceil((countBusy(program, runes) * costOfInstruction) / 100), isWild: true };
+  const isWild = isEndless(program, listRunes(program));
+  return { weight: isWild ? Math.ceil((program.inst.length * costOfInstruction) / 100) : 1, isWild };
 }
 
-/** Most instructions that one character may keep busy, sought greedily. */
-function countBusy(program: Program, runes: readonly number[]): number {
+/** Whether a walk with drawn characters, those passed over that let most of the program rest, keeps coming to new states or makes too many. */
+function isEndless(program: Program, runes: readonly number[]): boolean {
   const draw = makeDraw();
+  const seen = new Map<number, number>();
+  const fresh: boolean[] = [];
   let state = close(program, [program.start]);
-  let most = state.size;
-  for (let step = 0; step < steps; step += 1) {
-    let best: Set<number> | null = null;
-    for (let one = 0; one < tries; one += 1) {
-      const next = advance(program, state, runes[draw() % runes.length] ?? 0);
-      if (best === null || next.size > best.size) best = next;
+  let bytes = 0;
+  for (let looks = 0; fresh.length < mostSteps && looks < mostLooks; looks += state.size) {
+    let next = advance(program, state, runes[draw() % runes.length] ?? 0);
+    for (let more = 1; more < tries && next.size * 4 < state.size * 3; more += 1) {
+      looks += state.size;
+      next = advance(program, state, runes[draw() % runes.length] ?? 0);
     }
-    state = best ?? state;
-    most = Math.max(most, state.size);
+    state = next;
+    const name = hashOf(state);
+    fresh.push(seen.get(name) !== state.size);
+    if (fresh.at(-1) === true) bytes += bytesOfState + bytesOfEntry * (state.size + runes.length);
+    seen.set(name, state.size);
   }
-  return most;
+  const late = fresh.slice(fresh.length / 2);
+  return bytes > mostBytes || late.filter(Boolean).length * 4 > late.length;
 }
 
-/** Whether a walk keeps coming to states that it has not seen. */
-function isWild(program: Program, runes: readonly number[]): boolean {
-  const draw = makeDraw();
-  const seen = new Set<string>();
-  let state = close(program, [program.start]);
-  for (let step = 0; step < steps; step += 1) {
-    state = advance(program, state, runes[draw() % runes.length] ?? 0);
-    seen.add([...state].sort((a, b) => a - b).join(' '));
-    if (seen.size > mostStates) return true;
+/** The same number for the same places, in whatever order. */
+function hashOf(state: ReadonlySet<number>): number {
+  let [one, other] = [0, 0];
+  for (const at of state) {
+    const mixed = Math.imul(at + 1, 0x9e3779b1);
+    one = (one + (mixed ^ (mixed >>> 15))) >>> 0;
+    other = (other + Math.imul(mixed ^ (mixed >>> 13), 0x85ebca6b)) & 0xfffff;
   }
-  return false;
+  return one * 0x100000 + other;
 }
 
 function advance(program: Program, state: ReadonlySet<number>, rune: number): Set<number> {

@@ -40,47 +40,74 @@ export interface InspectorOptions {
  * Knows nothing of what a job is.
  */
 export function createInspector<Job, T>(options: InspectorOptions): Inspector<Job, T> {
-  const { mostWaiting, timeoutMs } = options;
-  /** Waiting jobs by owner; the owner whose turn it is stands first. */
-  const waiting = new Map<string, Task<Job, T>[]>();
-  const threads: Thread<Job, T>[] = Array.from({ length: options.threads }, () => ({ worker: null, task: null }));
+  return new ThreadPool<Job, T>(options);
+}
 
-  function next(): Task<Job, T> | null {
-    for (const [owner, tasks] of waiting) {
+class ThreadPool<Job, T> implements Inspector<Job, T> {
+  readonly #options: InspectorOptions;
+  /** Waiting jobs by owner; the owner whose turn it is stands first. */
+  readonly #waiting = new Map<string, Task<Job, T>[]>();
+  readonly #threads: Thread<Job, T>[];
+
+  constructor(options: InspectorOptions) {
+    this.#options = options;
+    this.#threads = Array.from({ length: options.threads }, () => ({ worker: null, task: null }));
+  }
+
+  inspect(owner: string, job: Job): Promise<T> {
+    const own = this.#waiting.get(owner) ?? [];
+    if (own.length >= this.#options.mostWaiting) {
+      return Promise.reject(new Error('too much waits for the inspector'));
+    }
+    return new Promise<T>((resolve, reject) => {
+      const timer = setTimeout(() => this.#expire(owner, task), this.#options.timeoutMs);
+      const task: Task<Job, T> = { job, resolve, reject, timer };
+      this.#waiting.set(owner, [...own, task]);
+      const idle = this.#threads.find((thread) => thread.task === null);
+      if (idle !== undefined) this.#work(idle);
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map(({ worker }) => worker?.terminate()));
+  }
+
+  #next(): Task<Job, T> | null {
+    for (const [owner, tasks] of this.#waiting) {
       const task = tasks.shift();
-      waiting.delete(owner);
-      if (tasks.length > 0) waiting.set(owner, tasks);
+      this.#waiting.delete(owner);
+      if (tasks.length > 0) this.#waiting.set(owner, tasks);
       if (task !== undefined) return task;
     }
     return null;
   }
 
-  function work(thread: Thread<Job, T>): void {
+  #work(thread: Thread<Job, T>): void {
     if (thread.task !== null) return;
-    thread.task = next();
+    thread.task = this.#next();
     if (thread.task === null) return;
-    thread.worker ??= start(thread);
+    thread.worker ??= this.#start(thread);
     thread.worker.postMessage(thread.task.job);
   }
 
-  function start(thread: Thread<Job, T>): Worker {
-    const worker = new Worker(options.entry);
+  #start(thread: Thread<Job, T>): Worker {
+    const worker = new Worker(this.#options.entry);
     worker.unref();
     worker.on('message', ({ inspection, failure }: Answer<T>) => {
-      if (inspection === undefined) end(thread, new Error(failure ?? 'the inspector gave no answer'));
-      else end(thread, inspection);
+      if (inspection === undefined) this.#end(thread, new Error(failure ?? 'the inspector gave no answer'));
+      else this.#end(thread, inspection);
     });
     const lose = (error: Error) => {
       if (thread.worker !== worker) return;
       thread.worker = null;
-      end(thread, error);
+      this.#end(thread, error);
     };
     worker.on('error', (error) => lose(error instanceof Error ? error : new Error('the inspector failed')));
     worker.on('exit', () => lose(new Error('the inspector has ended')));
     return worker;
   }
 
-  function end(thread: Thread<Job, T>, result: T | Error): void {
+  #end(thread: Thread<Job, T>, result: T | Error): void {
     const { task } = thread;
     thread.task = null;
     if (task !== null) {
@@ -88,38 +115,22 @@ export function createInspector<Job, T>(options: InspectorOptions): Inspector<Jo
       if (result instanceof Error) task.reject(result);
       else task.resolve(result);
     }
-    work(thread);
+    this.#work(thread);
   }
 
-  function expire(owner: string, task: Task<Job, T>): void {
+  #expire(owner: string, task: Task<Job, T>): void {
     const late = new Error('the inspector took too long');
-    const thread = threads.find((one) => one.task === task);
+    const thread = this.#threads.find((one) => one.task === task);
     if (thread !== undefined) {
       const { worker } = thread;
       thread.worker = null;
       void worker?.terminate();
-      end(thread, late);
+      this.#end(thread, late);
       return;
     }
-    const left = waiting.get(owner)?.filter((one) => one !== task) ?? [];
-    if (left.length > 0) waiting.set(owner, left);
-    else waiting.delete(owner);
+    const left = this.#waiting.get(owner)?.filter((one) => one !== task) ?? [];
+    if (left.length > 0) this.#waiting.set(owner, left);
+    else this.#waiting.delete(owner);
     task.reject(late);
   }
-
-  return {
-    inspect(owner, job) {
-      const own = waiting.get(owner) ?? [];
-      if (own.length >= mostWaiting) return Promise.reject(new Error('too much waits for the inspector'));
-      return new Promise<T>((resolve, reject) => {
-        const task: Task<Job, T> = { job, resolve, reject, timer: setTimeout(() => expire(owner, task), timeoutMs) };
-        waiting.set(owner, [...own, task]);
-        const idle = threads.find((one) => one.task === null);
-        if (idle !== undefined) work(idle);
-      });
-    },
-    async close() {
-      await Promise.all(threads.map(({ worker }) => worker?.terminate()));
-    },
-  };
 }
