@@ -53,6 +53,7 @@ function formatRun(run: ShownRun): string {
     ['reserved', run.reserved_nano_usd === null ? null : formatUsd(run.reserved_nano_usd)],
     ['latency', run.latency_ms === null ? null : `${run.latency_ms} ms, first token ${run.ttft_ms ?? '-'} ms`],
     ['marks', run.marks.length === 0 ? null : run.marks.join(', ')],
+    ['bodies', run.payloads.length === 0 ? null : run.payloads.map(formatPayload).join(', ')],
     ['started', new Date(run.started_at).toISOString()],
     ['snapshot', run.snapshot_id],
     ['decision', run.decision_digest],
@@ -69,16 +70,26 @@ function formatRun(run: ShownRun): string {
   return `${parts.map((part) => part.join('\n')).join('\n\n')}\n`;
 }
 
-/** What one phase decided: its verdict and owner, each change and its fate, its tags. */
+/** The bodies themselves are for programs: --json has them. */
+function formatPayload({ part, stored_bytes, whole_bytes, redacted }: ShownRun['payloads'][number]): string {
+  const size =
+    redacted || stored_bytes === whole_bytes ? `${stored_bytes} bytes` : `${stored_bytes} of ${whole_bytes} bytes`;
+  return `${part} ${size}${redacted ? ', redacted' : ''}`;
+}
+
+/** What one phase decided: its verdict and owner, each change and its fate, what policies in shadow say, its tags. */
 function formatDecision({ context, decision }: ShownDecision): string[] {
-  const { verdict, owner, reason, modifications, tags } = decision;
+  const { verdict, owner, reason, modifications, shadow, tags } = decision;
   const by = owner === null ? '' : ` by ${owner}`;
   const changes = modifications.map(
     ({ policy, version, change, detail, applied, why }) =>
       `${change} ${detail} of policy ${policy} v${version}: ${applied ? 'applied' : `not applied, ${why ?? ''}`}`,
   );
   const tagged = Object.entries(tags).map(([name, value]) => `${name}=${value}`);
-  const more = [...changes, ...(tagged.length === 0 ? [] : [`tags ${tagged.join(', ')}`])];
+  const shadowed = shadow.map(
+    ({ policy, version, verdict: said, reason: why }) => `in shadow: policy ${policy} v${version} says ${said}: ${why}`,
+  );
+  const more = [...changes, ...shadowed, ...(tagged.length === 0 ? [] : [`tags ${tagged.join(', ')}`])];
   const head = `${`${context.phase} phase`.padEnd(14)} ${verdict}${by}${reason === '' ? '' : `: ${reason}`}`;
   return [head, ...more.map((line) => `${' '.repeat(15)}${line}`)];
 }

@@ -6,7 +6,7 @@ import { nationalCountries } from './personal/national-id.ts';
  * Names the rules and libraries that findings depend on; it enters each decision. The first part counts up with every change of a
  * rule, a list of words or a library that can change a finding.
  */
-export const detectorVersion = 'hoc-detectors-1/re2js-2.10.0/libphonenumber-js-1.13.16/validator-13.15.35';
+export const detectorVersion = 'hoc-detectors-2/re2js-2.10.0/libphonenumber-js-1.13.16/validator-13.15.35';
 
 /** What a person who writes a policy should know of a detector. */
 export interface DetectorDescription {

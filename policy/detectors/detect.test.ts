@@ -99,5 +99,5 @@ t.test('the version names the libraries that are installed', async (t) => {
     const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
     return `${name}-${version}`;
   });
-  t.equal(detectorVersion, ['hoc-detectors-1', ...libraries].join('/'));
+  t.equal(detectorVersion, ['hoc-detectors-2', ...libraries].join('/'));
 });

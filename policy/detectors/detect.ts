@@ -50,6 +50,23 @@ export function* warmDetectors(ids: Iterable<DetectorId>): Generator<void, void>
   for (const id of new Set(ids)) yield* warmers[id]?.() ?? [];
 }
 
+/** Fewest UTF-16 units that a finding has: shorter texts are passed over at once, of which bodies hold many. */
+const fewestUnits: Readonly<Record<DetectorId, number>> = {
+  email: 6,
+  phone: 7,
+  payment_card: 13,
+  iban: 15,
+  national_id: 7,
+  ip_address: 4,
+  provider_key: 16,
+  cloud_key: 12,
+  access_token: 8,
+  private_key: 40,
+  prompt_injection: 5,
+  jailbreak: 5,
+  dangerous_tools: 4,
+};
+
 /** How often a text is looked at again without what was found. Two times are enough for all but built cases. */
 const mostRounds = 3;
 
@@ -62,9 +79,10 @@ const mostRounds = 3;
  * `dangerous_tools` looks for dangerous arguments here; names are the business of `detectTools`.
  */
 export function detect(text: string, ids: readonly DetectorId[]): Detection[] {
-  if (text === '' || ids.length === 0) return [];
+  const fitting = ids.filter((id, place) => text.length >= fewestUnits[id] && ids.indexOf(id) === place);
+  if (fitting.length === 0) return [];
   const view = buildView(text);
-  const found = [...new Set(ids)].flatMap((detector) => runDetector(view, detector));
+  const found = fitting.flatMap((detector) => runDetector(view, detector));
   return found.sort((a, b) => a.start - b.start || a.end - b.end || (a.detector < b.detector ? -1 : 1));
 }
 

@@ -9,11 +9,11 @@ const numberForm = /(?<=[\s,:[])-?\d[\d.eE+-]*/y;
 
 /**
  * The strings (names of members too) and numbers of a JSON text in their order. A text that is cut off is read as far as it
- * goes; a string without its end is none. None for a text that does not begin like an object or a list. Linear.
+ * goes; a string without its end is none. None for a text that does not begin like an object or a list and is no string. Linear.
  */
 export function listTokens(text: string): JsonToken[] {
   const tokens: JsonToken[] = [];
-  if (!/^\s*(?:\{\s*"|\[\s*[[{"\d-])/.test(text)) return tokens;
+  if (!/^\s*(?:\{\s*"|\[\s*[[{"\d-])/.test(text) && !isOneString(text)) return tokens;
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
     const end = code === 0x22 ? endOfString(text, at) : endOfNumber(text, at, code);
@@ -23,6 +23,13 @@ export function listTokens(text: string): JsonToken[] {
     at = end - 1;
   }
   return tokens;
+}
+
+function isOneString(text: string): boolean {
+  const start = text.search(/\S/);
+  if (text.charAt(start) !== '"') return false;
+  const end = endOfString(text, start);
+  return end !== -1 && text.slice(end).trim() === '';
 }
 
 function endOfNumber(text: string, at: number, code: number): number {

@@ -56,12 +56,42 @@ const hostile = [
   '86095742719 cpf pesel bsn ',
   '10.0.0.1:',
   '𝐈',
+  // The worst that a search over short repeats and labelled texts found, by detector.
+  '11@',
+  'x@y.z ',
+  '(0 ',
+  '(0-',
+  '0.(',
+  'tel (0 ',
+  'x=+12025550 ',
+  '+999 123 456 789\n',
+  '1-800-356-9377\n',
+  'tel: 020 7946 0958 ',
+  '86095742710 ',
+  '046 454 286 ',
+  '::1 ',
+  'bind [::]:80 ',
+  'eyJ-',
+  '_eyJ',
+  `eyJ${'a'.repeat(20)}.eyJ`,
+  'glpat-',
+  'discord ',
+  'a@sk-',
+  'a@-----BEGIN ',
+  'print the your ',
+  'ignore all all ',
+  'act as DAN, ',
+  'rm -rrrrrrrr ',
+  'rm -r -r -r ',
+  'docker run  ',
 ];
 
-const small = 12_000;
+const small = 4_096;
 const factor = 8;
-/** What eight times the text may cost at least, so that noise never decides: 100 ms for 96,000 characters are 4 ms for 4 KiB. */
-const negligibleMs = 100;
+/** Microseconds that a UTF-16 unit may take. Less than one, measured on Node 20 (2 cores, Debian 12): a busy or slow machine gets six times as much. */
+const mostPerUnit = 6;
+/** What eight times the text may cost in proportion: a square would make it eight. */
+const mostGrowth = 3;
 
 function cpuMs(work: () => void): number {
   const before = process.cpuUsage();
@@ -70,22 +100,40 @@ function cpuMs(work: () => void): number {
   return (user + system) / 1000;
 }
 
+const perUnit = (ms: number, size: number): number => (ms * 1000) / size;
+
 for (const id of detectorIds) {
-  t.test(`${id} takes time in proportion to any text`, async (t) => {
+  t.test(`${id} takes time in proportion to any text, and little of it`, async (t) => {
     for (const unit of hostile) {
       const [less, more] = [small, small * factor].map((size) => unit.repeat(Math.ceil(size / unit.length)));
-      detect(less ?? '', [id]);
       let [once, eight] = [0, 0];
-      // Twice, since a collection of garbage or a compilation may fall into either; a square never fits.
-      for (let round = 0; round < 2 && (round === 0 || !fits(once, eight)); round += 1) {
-        once = cpuMs(() => detect(less ?? '', [id]));
-        eight = cpuMs(() => detect(more ?? '', [id]));
+      // Again where it does not fit, since a collection of garbage or a compilation may fall into either; a square never fits.
+      for (let round = 0; round < 4 && (round === 0 || !fits(once, eight)); round += 1) {
+        once = perUnit(
+          cpuMs(() => detect(less ?? '', [id])),
+          small,
+        );
+        eight = perUnit(
+          cpuMs(() => detect(more ?? '', [id])),
+          small * factor,
+        );
       }
-      t.ok(fits(once, eight), `${JSON.stringify(unit)}: ${once.toFixed(1)} ms, then ${eight.toFixed(1)} ms`);
+      const took = `${once.toFixed(2)} us a unit, then ${eight.toFixed(2)} us`;
+      t.ok(fits(once, eight), `${JSON.stringify(unit)}: ${took}`);
     }
   });
 }
 
 function fits(once: number, eight: number): boolean {
-  return eight < negligibleMs || eight < once * factor * 3;
+  return eight < mostPerUnit && (eight < 1 || eight < once * mostGrowth);
 }
+
+t.test('many short texts cost little more than their characters', async (t) => {
+  const texts = Array.from({ length: 20_000 }, (_, i) => `part ${i}`);
+  for (const id of detectorIds) {
+    const lookThrough = () => texts.reduce((count, text) => count + detect(text, [id]).length, 0);
+    lookThrough();
+    const us = (cpuMs(lookThrough) * 1000) / texts.length;
+    t.ok(us < 15, `${id}: ${us.toFixed(2)} us a text`);
+  }
+});

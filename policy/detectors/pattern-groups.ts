@@ -1,3 +1,5 @@
+import { weighPattern } from './pattern-weight.ts';
+
 /** Most patterns that share an automaton: one that a tenant adds makes no more than these be compiled again. */
 const mostTogether = 64;
 /** Longest counted repetition of a pattern that shares. */
@@ -16,7 +18,7 @@ export function groupPatterns(patterns: readonly string[]): readonly (readonly n
   const groups: number[][] = [];
   let shared: number[] = [];
   patterns.forEach((pattern, index) => {
-    if (!canShare(pattern)) groups.push([index]);
+    if (!canShare(pattern) || weighPattern(pattern).isWild) groups.push([index]);
     else if (shared.push(index) === mostTogether) {
       groups.push(shared);
       shared = [];

@@ -24,7 +24,7 @@ const mostLooks = 30_000;
 const tries = 4;
 const mostRunes = 32;
 /** Bytes of an automaton, as re2js counts them, above which one is taken for endless. */
-const mostBytes = 256 * 1024;
+const mostBytes = 128 * 1024;
 const bytesOfState = 200;
 const bytesOfEntry = 8;
 /** Hundredths of a unit that an instruction costs for each character where RE2 does without an automaton. */

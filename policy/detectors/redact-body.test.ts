@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { detect, sensitiveDetectors } from './index.ts';
 import { listTokens } from './json-tokens.ts';
-import { redactBody } from './redact-body.ts';
+import { redactBody, redactJsonText } from './redact-body.ts';
 
 const redacted = (text: string) => redactBody(text, sensitiveDetectors);
 
@@ -53,6 +53,86 @@ t.test('a private key that is spread over members goes, and its neighbours stay'
   const kept = redacted(JSON.stringify({ before: 'hello', jwk, after: 'world' }));
   t.notMatch(kept, /jpsQnnGQmL/);
   t.match(JSON.parse(kept), { before: 'hello', after: 'world' });
+});
+
+t.test('what stands encoded in a body goes too, and stays what it was', async (t) => {
+  const inner = JSON.stringify({
+    to: 'jane\\u0040example.com',
+    cards: [4111111111111111, '4111\\u00201111\\u00201111\\u00201111'],
+  }).replaceAll('\\\\', '\\');
+  const twice = JSON.stringify({ text: JSON.stringify({ deep: inner }), kept: 'as it is' });
+  const kept = JSON.parse(redacted(JSON.stringify({ arguments: twice, id: 'call_1' })));
+  t.same(Object.keys(kept), ['arguments', 'id']);
+  const deep = JSON.parse(JSON.parse(JSON.parse(kept.arguments).text).deep);
+  t.same(deep, { to: '[redacted:email]', cards: ['[redacted:payment_card]', '[redacted:payment_card]'] });
+  t.equal(JSON.parse(kept.arguments).kept, 'as it is');
+  t.equal(
+    redactJsonText(inner, sensitiveDetectors),
+    '{"to":"[redacted:email]","cards":["[redacted:payment_card]","[redacted:payment_card]"]}',
+  );
+});
+
+t.test('numbers with a fraction or an exponent are read as what they amount to', async (t) => {
+  t.equal(
+    redacted('{"a":4111111111111111.0,"b":4.111111111111111e15,"c":1.5e3,"d":-1e999}'),
+    '{"a":"[redacted:payment_card]","b":"[redacted:payment_card]","c":1.5e3,"d":-1e999}',
+  );
+});
+
+t.test('a body that is one string, and one behind a byte order mark, are read', async (t) => {
+  t.equal(redacted(' "jane\\u0040example.com" '), ' "[redacted:email]" ');
+  t.equal(redacted('\ufeff{"a":"jane\\u0040example.com"}'), '\ufeff{"a":"[redacted:email]"}');
+});
+
+t.test('values of a form are read as what they say, and are encoded again where something was found', async (t) => {
+  const form = 'to=jane%40example.com&text=call+%2B49+30+901820&kept=a%20b&empty=&x';
+  const kept = new URLSearchParams(redacted(form));
+  t.same(
+    [...kept],
+    [
+      ['to', '[redacted:email]'],
+      ['text', 'call [redacted:phone]'],
+      ['kept', 'a b'],
+      ['empty', ''],
+      ['x', ''],
+    ],
+  );
+  t.match(redacted(form), '&kept=a%20b&empty=&x');
+  const payload = `payload=${encodeURIComponent('{"a":"jane\\u0040example.com"}')}`;
+  t.equal(new URLSearchParams(redacted(payload)).get('payload'), '{"a":"[redacted:email]"}');
+  t.equal(
+    redacted(JSON.stringify({ url: 'https://x.test/?q=jane@example.com&n=1' })),
+    '{"url":"https://x.test/?q=[redacted:email]&n=1"}',
+  );
+});
+
+t.test('encoded data goes with line breaks in it, and behind its type when it is short', async (t) => {
+  const lines = Array.from({ length: 20 }, () => 'iVBORw0KGgo'.repeat(6)).join('\r\n');
+  t.equal(redacted(JSON.stringify({ image: lines })), '{"image":"[redacted:encoded]"}');
+  t.equal(
+    redacted(JSON.stringify({ url: `data:text/plain;base64,${'aGFsbG8g'.repeat(40)}` })),
+    '{"url":"[redacted:encoded]"}',
+  );
+});
+
+t.test('a body of escapes costs time in proportion to its length', async (t) => {
+  const cost = (text: string) => {
+    const before = process.cpuUsage();
+    redacted(text);
+    return process.cpuUsage(before).user / 1000;
+  };
+  const units = ['"\\u0040",', '"a\\u0040b.co",', '"[\\"a\\"]",', '"1 \\n",', '1.5e3,', 'the quick brown fox '];
+  for (const unit of units) {
+    const bodies = [16, 512].map(
+      (kibi) => `["${unit.startsWith('"') ? '",' : '"]'}${unit.repeat((kibi * 1024) / unit.length)}`,
+    );
+    cost(bodies[0] ?? '');
+    const [small, large] = bodies.map(cost);
+    t.ok(
+      (large ?? 0) < Math.max(400, (small ?? 0) * 32 * 3),
+      `${unit}: ${small?.toFixed(1)} ms, then ${large?.toFixed(0)} ms`,
+    );
+  }
 });
 
 t.test('what has no findings stays byte for byte', async (t) => {

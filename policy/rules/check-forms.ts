@@ -3,7 +3,7 @@ import type { Expression, FactExpression, ItemName } from './expression.ts';
 import { findFact, isVisible } from './facts.ts';
 import { plain } from './kinds.ts';
 import { findNearestName } from './nearest-names.ts';
-import { checkPatternText } from './pattern.ts';
+import { checkPatternText, checkStreamPatternText } from './pattern.ts';
 import { readQuantity } from './quantity.ts';
 import { quote } from './quote.ts';
 import { nameScan, type ScanTestName } from './scans.ts';
@@ -111,7 +111,7 @@ export function checkScan(call: { name: string; args: readonly Expression[] }, p
   if (test !== 'length' && (literal?.kind !== 'literal' || typeof literal.value !== 'string' || literal.value === ''))
     return fault(walk, place, `${content.name} is a content: what is looked for in it must be a literal text`);
   const pattern = literal?.kind === 'literal' && typeof literal.value === 'string' ? literal.value : '';
-  const wrong = test === 'matches' ? checkPatternText(pattern) : null;
+  const wrong = test === 'matches' ? checkScanPattern(content.name, pattern) : null;
   if (wrong !== null) return fault(walk, place, wrong);
   const kind = test === 'length' ? ({ type: 'integer', unit: 'characters' } as const) : plain('boolean');
   return {
@@ -122,4 +122,8 @@ export function checkScan(call: { name: string; args: readonly Expression[] }, p
     test,
     pattern,
   } satisfies Expression;
+}
+
+function checkScanPattern(fact: string, pattern: string): string | null {
+  return checkPatternText(pattern) ?? (fact.startsWith('stream.') ? checkStreamPatternText(pattern) : null);
 }

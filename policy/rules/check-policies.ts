@@ -1,5 +1,6 @@
 import type { Finding } from '../../storage/schema/errors.ts';
 import type { PolicyEntry } from '../../storage/schema/snapshot.ts';
+import { weighPatterns } from '../detectors/index.ts';
 import { checkAction } from './check-action.ts';
 import { checkCondition } from './check-condition.ts';
 import { type Expression, listScans } from './expression.ts';
@@ -14,6 +15,8 @@ const maxPolicies = 5_000;
 const maxPhaseWork = 5_000;
 /** Scans of one phase's policies. Each reads a whole prompt or answer, beside the event loop. */
 const maxScans = 256;
+/** Units of `weighPatterns` for what all policies look for in the window of a stream: 4 ms of a text that is made for them. */
+const maxStreamWeight = 100;
 const maxScopeLength = 250;
 const idForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
@@ -68,22 +71,41 @@ export function checkPolicies(
 interface PhaseLoad {
   work: number;
   scans: Set<string>;
+  /** What is looked for in the window of a stream, and what it costs. */
+  patterns: Set<string>;
+  weight: number;
 }
 
 /** Adds a policy to what its phase costs, and says so at the policy that goes beyond the bound. */
 function addLoad(loads: Map<string, PhaseLoad>, { entry, expression, work }: CheckedPolicy): Fault[] {
-  const load = loads.get(entry.phase) ?? { work: 0, scans: new Set() };
+  const load = loads.get(entry.phase) ?? { work: 0, scans: new Set(), patterns: new Set(), weight: 0 };
   loads.set(entry.phase, load);
-  const before = { work: load.work, scans: load.scans.size };
+  const before = { work: load.work, scans: load.scans.size, weight: load.weight, patterns: load.patterns.size };
   load.work += work;
-  for (const scan of listScans(expression)) load.scans.add(scan.name);
+  for (const scan of listScans(expression)) {
+    load.scans.add(scan.name);
+    if (scan.test === 'matches' && scan.fact.startsWith('stream.')) load.patterns.add(scan.pattern);
+  }
+  if (load.patterns.size > before.patterns && before.weight <= maxStreamWeight)
+    load.weight = weighPatterns([...load.patterns]);
+  return compareLoads(before, { ...load, scans: load.scans.size }, entry.phase);
+}
+
+type LoadSizes = Readonly<Record<'work' | 'scans' | 'weight', number>>;
+
+function compareLoads(before: LoadSizes, after: LoadSizes, phase: PolicyEntry['phase']): Fault[] {
   const faults: Fault[] = [];
-  if (before.work <= maxPhaseWork && load.work > maxPhaseWork) {
-    const message = `with this policy all ${entry.phase} policies together take too much work (beyond ${maxPhaseWork}); search fewer texts or lists`;
+  if (before.work <= maxPhaseWork && after.work > maxPhaseWork) {
+    const message = `with this policy all ${phase} policies together take too much work (beyond ${maxPhaseWork}); search fewer texts or lists`;
     faults.push({ path: '.when', message });
   }
-  if (before.scans <= maxScans && load.scans.size > maxScans) {
-    const message = `with this policy the ${entry.phase} policies make more than ${maxScans} scans of contents`;
+  if (before.scans <= maxScans && after.scans > maxScans) {
+    const message = `with this policy the ${phase} policies make more than ${maxScans} scans of contents`;
+    faults.push({ path: '.when', message });
+  }
+  if (before.weight <= maxStreamWeight && after.weight > maxStreamWeight) {
+    const message =
+      'with this policy the patterns looked for in streams take more than 4 ms for 4,096 characters of a text made for them; shorten their repetitions';
     faults.push({ path: '.when', message });
   }
   return faults;

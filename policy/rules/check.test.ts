@@ -230,3 +230,23 @@ t.test('the hardest conditions that pass the check are decided within 5 ms', asy
   }
   t.ok(passed >= 3, `${passed} of ${hard.length} pass the check`);
 });
+
+const inStream = (pattern: string, id: string): PolicyEntry =>
+  policyOf({ matches: [{ var: 'stream.text' }, pattern] }, { id, phase: 'stream' });
+
+t.test(
+  'a pattern that takes too long is refused in streams, and so are too many that take long together',
+  async (t) => {
+    const [heavy] = checkPolicies([inStream('a.{0,40}b.{0,40}c', 'heavy')]);
+    t.match(heavy, {
+      field: 'policies[0].when.matches',
+      message: /at most 1 ms here\); shorten its repetitions .* over and over/,
+    });
+    const mild = (i: number) => inStream(`[a-f][^a]{8}z${String.fromCharCode(97 + i)}`, `mild-${i}`);
+    t.strictSame(checkPolicies([mild(0), mild(1)]), []);
+    const [many, ...more] = checkPolicies(Array.from({ length: 12 }, (_, i) => mild(i)));
+    t.match(many, { message: /the patterns looked for in streams take more than 4 ms/ });
+    t.strictSame(more, []);
+    t.strictSame(checkPolicies(Array.from({ length: 200 }, (_, i) => inStream(`(?i)project-${i}`, `plain-${i}`))), []);
+  },
+);

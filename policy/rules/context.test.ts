@@ -61,6 +61,24 @@ t.test('a text too long or ill-formed is recorded by digest and is missing, so p
   }
 });
 
+t.test('where no texts are kept, no digest of one enters: long ones stand as their length', async (t) => {
+  const facts: Record<string, FactValue> = {
+    'request.model': 'x'.repeat(4_097),
+    'request.route': '\udc00',
+    'request.tools': ['y'.repeat(5_000)],
+    'request.text': 'a prompt',
+  };
+  const names = Object.keys(facts);
+  const context = freezeContext({ phase: 'request', atMs: 1, names, read: (name) => facts[name], digests: false });
+  t.strictSame(context.facts, {
+    'request.model': 'long:4097',
+    'request.route': 'long:1',
+    'request.text': { digest: null, length: 8 },
+    'request.tools': ['long:5000'],
+  });
+  t.strictSame(context.missing, ['request.model', 'request.route', 'request.tools']);
+});
+
 t.test('whatever a caller sends, a context has a digest', async (t) => {
   const value = fc.oneof(
     fc.string({ unit: 'binary' }),

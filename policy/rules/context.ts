@@ -24,7 +24,7 @@ export interface FreezeInput {
    * or as its digest and length.
    */
   read: (fact: string) => FactValue | undefined;
-  /** Whether contents are bound by their digests: where the texts themselves are kept. True unless told. */
+  /** Whether contents, and texts too long for a decision, are bound by their digests: where the texts themselves are kept. True unless told. */
   digests?: boolean;
 }
 
@@ -40,8 +40,8 @@ interface Frozen {
  * Closed types, no floats: fractions are rounded up, amounts are held within 9e15. A fact that is absent or of the wrong type
  * stands as null and in `missing`. A text over 4,096 units or with lone surrogates, or a list over 1,024 items or 65,536
  * units, stands as `sha256:<hex>:<units>` (a list as one such item) and in `missing` too: no policy may be passed by
- * padding what it looks at, so its `on_error` decides. A content stands as its digest and length whatever it is; without `digests` as its length alone. Throws
- * `internal` for a name outside the fact table.
+ * padding what it looks at, so its `on_error` decides. A content stands as its digest and length whatever it is. Without `digests` a content stands as its
+ * length alone, and those long ones as `long:<units>`. Throws `internal` for a name outside the fact table.
  */
 export function freezeContext(input: FreezeInput): DecisionContext {
   const facts: Record<string, FactValue> = {};
@@ -65,9 +65,9 @@ function freezeFact(definition: FactDefinition, value: FactValue | undefined, di
     case 'integer':
       return freezeInteger(value);
     case 'text':
-      return typeof value === 'string' ? freezeText(value) : null;
+      return typeof value === 'string' ? freezeText(value, digests) : null;
     case 'texts':
-      return Array.isArray(value) ? freezeList(value) : null;
+      return Array.isArray(value) ? freezeList(value, digests) : null;
     case 'content':
       return freezeContent(value, digests);
   }
@@ -91,20 +91,24 @@ function freezeInteger(value: FactValue): Frozen | null {
   return { value: Math.min(Math.max(amount, -maxAmount), maxAmount), decidable: true };
 }
 
-function freezeText(text: string): Frozen {
-  if (text.length <= maxTextLength && !loneSurrogate.test(text)) return { value: text, decidable: true };
-  return { value: digestOf(text, text.length), decidable: false };
+function freezeText(text: string, digests: boolean): Frozen {
+  if (isDecidable(text)) return { value: text, decidable: true };
+  return { value: standIn(text, text.length, digests), decidable: false };
 }
 
-function freezeList(items: readonly unknown[]): Frozen | null {
+function freezeList(items: readonly unknown[], digests: boolean): Frozen | null {
   const texts = items.filter((item) => typeof item === 'string');
   if (texts.length !== items.length) return null;
   const units = texts.reduce((sum, text) => sum + text.length, 0);
   const fits = texts.length <= maxListItems && units <= maxListCharacters;
-  if (fits && texts.every((text) => freezeText(text).decidable)) return { value: texts, decidable: true };
-  return { value: [digestOf(JSON.stringify(texts), units)], decidable: false };
+  if (fits && texts.every(isDecidable)) return { value: texts, decidable: true };
+  return { value: [standIn(JSON.stringify(texts), units, digests)], decidable: false };
 }
 
-function digestOf(text: string, units: number): string {
-  return `sha256:${hash('sha256', text, 'hex')}:${units}`;
+function isDecidable(text: string): boolean {
+  return text.length <= maxTextLength && !loneSurrogate.test(text);
+}
+
+function standIn(text: string, units: number, digests: boolean): string {
+  return digests ? `sha256:${hash('sha256', text, 'hex')}:${units}` : `long:${units}`;
 }

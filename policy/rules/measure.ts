@@ -1,3 +1,4 @@
+import { weighPattern } from '../detectors/index.ts';
 import type { CallExpression, Expression } from './expression.ts';
 import { listTests } from './operators-list.ts';
 
@@ -19,8 +20,10 @@ const charactersOfNumber = 17;
 const step = 0.05;
 const searchForLiteral = 20;
 const searchForFact = 950;
-/** A text of at most 256 characters against one expression, the slowest case seen. */
+/** A text of at most 256 characters against one expression whose automaton is soon complete, the slowest case seen. */
 const match = 100;
+/** The same for a unit of weight of one that is not. */
+const matchOfWeight = 2.5;
 /** A character that is looked at and copied by code of ours, not by V8. */
 const changeOfCharacter = 0.01;
 
@@ -117,10 +120,15 @@ function measureCall(call: CallExpression, args: readonly Measure[]): Measure {
     case 'contains':
       return { work: plus(inner, (end) => estimateSearch(call, args, end)), characters: number, items: 0 };
     case 'matches':
-      return { work: plus(inner, () => match), characters: number, items: 0 };
+      return { work: plus(inner, () => estimateMatch(call.args[1])), characters: number, items: 0 };
     default:
       return { work: copied, characters: number, items: 0 };
   }
+}
+
+function estimateMatch(pattern: Expression | undefined): number {
+  if (pattern?.kind !== 'literal' || typeof pattern.value !== 'string') return match;
+  return Math.max(match, weighPattern(pattern.value).weight * matchOfWeight);
 }
 
 function isList(expression: Expression | undefined): boolean {

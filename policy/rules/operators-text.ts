@@ -1,4 +1,4 @@
-import { scan } from '../detectors/index.ts';
+import { compileMatch } from '../detectors/index.ts';
 import { calling, code, sync, type Write } from './code.ts';
 import type { Expression } from './expression.ts';
 import { type Kind, listTypes, plain, scalarTypes } from './kinds.ts';
@@ -30,12 +30,24 @@ const writeTextTest =
   (args, state) =>
     state.compile`(${args[0]}).${code(method)}(${args[1]})`;
 
-/** One compiled expression a pattern, shared and bounded by the scanner. */
+/** Expressions by their patterns, the one used last at the end: a condition is compiled in two forms, which share them. */
+const matchers = new Map<string, (text: string) => boolean>();
+const mostMatchers = 64;
+
+function matcherOf(pattern: string): (text: string) => boolean {
+  const matcher = matchers.get(pattern) ?? compileMatch(pattern);
+  matchers.delete(pattern);
+  matchers.set(pattern, matcher);
+  if (matchers.size > mostMatchers) for (const [oldest] of [...matchers].slice(0, 1)) matchers.delete(oldest);
+  return matcher;
+}
+
+/** The expression is compiled with the condition, so that nothing is left to the first decision. */
 const writeMatches: Write = ([text, pattern], state) => {
-  const tests = [{ test: 'matches', pattern: String(pattern) }] as const;
+  const matches = matcherOf(String(pattern));
   const isMatch = sync((value: string): unknown => {
     if (value.length > longestMatched) throw new RangeError('a text too long to match');
-    return scan(value, tests)[0];
+    return matches(value);
   });
   return state.compile`${isMatch}(${text})`;
 };

@@ -37,6 +37,8 @@ export function openAnswerStream(
       reader ??= looksLikeEvents(chunk) ? readers.openEvents(options) : openWhole(readers, keepText);
       return reader.push(chunk);
     },
+    ended: () => reader?.ended() ?? false,
+    isContinued: () => reader?.isContinued() ?? false,
     outputBoundTokens: () => reader?.outputBoundTokens() ?? 0,
     inputTokens: () => reader?.inputTokens() ?? null,
     lastBoundary: () => reader?.lastBoundary() ?? -1,
@@ -73,13 +75,15 @@ function openWhole(readers: AnswerReaders, keepText: boolean): StreamReader {
       else chunks.push(viewBytes(chunk));
       return -1;
     },
+    ended: () => false,
+    isContinued: () => false,
     outputBoundTokens: () => bytes,
     inputTokens: () => null,
     lastBoundary: () => -1,
     takeText() {
-      if (taken || texts === null || texts.spots.length === 0) return [];
+      if (taken || texts === null || texts.spots.length + texts.extras.length === 0) return [];
       taken = true;
-      const text = texts.spots.map((spot) => spot.text).join('\n');
+      const text = [...texts.spots, ...texts.extras].map((one) => one.text).join('\n');
       return [{ from: 0, text, tools: texts.tools, incomplete: false }];
     },
     toolsCalled: () => texts?.tools ?? [],

@@ -1,7 +1,7 @@
 import type { TextExtra, TextRole, TextSpot } from './dialect.ts';
 import { mediaNames, readEncoded } from './encoded-text.ts';
 import { isObject, readText } from './json-fields.ts';
-import { decodeString, findOpening, type JsonRange, readLatin1 } from './json-members.ts';
+import { decodeString, findOpening, findValueEnd, type JsonRange, readLatin1 } from './json-members.ts';
 import { type WalkRules, walkStrings } from './json-walk.ts';
 import { isDefinedValue } from './known-values.ts';
 import { knownNames } from './member-names.ts';
@@ -10,9 +10,9 @@ import { holdsStrings, listStrings, TextBudget } from './nested-strings.ts';
 /**
  * How the strings of a member are told. `messages`, `choices`: by the role of each element, or as an answer. `content`: as
  * what was said, but for what stands under names such as `name` or `url`. `arguments`: as those of a tool. `other`: as
- * texts of no role. `repeats`: not at all.
+ * texts of no role. `top`: as those of a top-level member that the layout does not name. `repeats`: not at all.
  */
-type TextRule = 'top' | 'messages' | 'choices' | 'choice' | 'content' | 'arguments' | 'other' | 'repeats';
+type TextRule = 'root' | 'top' | 'messages' | 'choices' | 'choice' | 'content' | 'arguments' | 'other' | 'repeats';
 
 /** A place where texts are looked for. */
 interface TextPlace {
@@ -35,8 +35,8 @@ export interface TextLayout {
 export interface BodyTexts {
   spots: readonly TextSpot[];
   extras: readonly TextExtra[];
-  /** Whether values were passed over that repeat the text. */
-  hasRepeats: boolean;
+  /** Values that were passed over, as they repeat the text. */
+  repeats: readonly JsonRange[];
 }
 
 /** Members of messages that hold names, addresses or media: texts, but nothing that was said in the message's role. */
@@ -76,7 +76,11 @@ export function readBodyTexts(bytes: Uint8Array, body: unknown, layout: TextLayo
   if (!isObject(body)) return null;
   const json = readLatin1(bytes);
   const collector = new TextCollector(json, layout);
-  const isWhole = walkStrings(json, { start: findOpening(json), value: body, place: top }, collector);
+  const isWhole = walkStrings(
+    json,
+    { start: findOpening(json), value: body, place: { ...top, rule: 'root' } },
+    collector,
+  );
   return isWhole ? collector.finish() : null;
 }
 
@@ -88,7 +92,7 @@ class TextCollector implements WalkRules<TextPlace> {
   readonly #names = new Set<string>();
   readonly #groups = new Map<string, number[]>();
   readonly #encoded: TextExtra[] = [];
-  #hasRepeats = false;
+  readonly #repeats: JsonRange[] = [];
 
   constructor(json: string, layout: TextLayout) {
     this.#json = json;
@@ -99,12 +103,16 @@ class TextCollector implements WalkRules<TextPlace> {
     return this.#budget.isSpent;
   }
 
-  enter(place: TextPlace, name: string | number, at: { value: unknown; holder: unknown }): TextPlace | null {
+  enter(
+    place: TextPlace,
+    name: string | number,
+    at: { value: unknown; holder: unknown; start: number },
+  ): TextPlace | null {
     this.#budget.values++;
-    if (typeof name === 'string' && !knownNames.has(name)) this.#names.add(name);
-    const next = place.rule === 'top' ? this.#enterTop(`${name}`) : enterPlace(place, name, at);
+    if (typeof name === 'string' && !knownNames.has(name)) this.#addName(name);
+    const next = place.rule === 'root' ? this.#enterTop(`${name}`) : enterPlace(place, name, at);
     if (next.rule !== 'repeats') return next;
-    this.#hasRepeats = true;
+    this.#repeats.push({ start: at.start, end: findValueEnd(this.#json, at.start) });
     return null;
   }
 
@@ -144,7 +152,7 @@ class TextCollector implements WalkRules<TextPlace> {
       if (parts.length > 1) add(parts.map((index) => this.#spots[index]?.text ?? '').join(''), parts);
     }
     extras.push(...this.#encoded);
-    return { spots: this.#spots, extras, hasRepeats: this.#hasRepeats };
+    return { spots: this.#spots, extras, repeats: this.#repeats };
   }
 
   #enterTop(name: string): TextPlace {
@@ -152,6 +160,12 @@ class TextCollector implements WalkRules<TextPlace> {
     // A string at the top itself still needs to be told from one below it.
     if (own === undefined) return mediaNames.has(name) ? { ...top, isMedia: true } : top;
     return { ...other, ...own, group: own.rule === 'content' ? name : null };
+  }
+
+  #addName(name: string): void {
+    if (this.#names.has(name)) return;
+    this.#budget.strings++;
+    this.#names.add(name);
   }
 
   #addPart(group: string, index: number): void {

@@ -94,7 +94,8 @@ export interface AnswerFacts {
 /**
  * Reads a streamed answer in bounded memory, in any chunking. `push` returns the offset within `chunk` at which the
  * dialect's terminal event begins (0 when it began in an earlier chunk), or -1 while the stream goes on. Bytes from that
- * offset on are released only after `finish` stands in the spool; once it was 0 or more, every later push returns 0.
+ * offset on are released only after `finish` stands in the spool. A line that has not ended may still turn out to be
+ * another one: then a later push returns -1 or an offset above 0, and what waited may go. Once its end has come all return 0.
  *
  * Nothing else is ever held: bytes before that offset are released at once, also the first bytes of what turns out to be
  * the terminal event when a chunk ends within it. The promise is that the byte which completes the terminal marker
@@ -103,6 +104,10 @@ export interface AnswerFacts {
  */
 export interface StreamReader {
   push(chunk: Uint8Array): number;
+  /** Whether all of the terminal event has come, up to its blank line or the end of the stream. */
+  ended(): boolean;
+  /** Whether events stand behind the terminal one. They are not read, and are in no text. */
+  isContinued(): boolean;
   /**
    * Tokens that cannot be exceeded by the output shown so far: UTF-8 bytes of its text (answer, reasoning, names and
    * arguments of tools), one an event, and allowances for calls, turns, audio and images. An event counts once it is complete, or with
@@ -121,16 +126,17 @@ export interface StreamReader {
    * The text decoded since the last call, one entry an event that brought any; after `end` also that of an event without
    * its blank line. Always none where the stream was not opened with `keepText`.
    *
-   * It is one text in the order of the stream: answer, refusal, reasoning and arguments of tools as they come, a line feed
-   * wherever one of them, or another choice, gives way to another; what an event repeats under a second name counts once.
+   * It is one text in the order of the stream: every string of what the answer consists of that is not known to be no text, as
+   * they come, a line feed wherever one of them, or another choice, gives way to another; what an event repeats under a second
+   * name, or a call sends again, counts once. Escapes (`\\u0061`) in the arguments of tools are read, once they are complete.
    */
   takeText(): readonly StreamText[];
   /** Names of the tools whose calls have begun, one for each call, in order. With `keepText` alone. */
   toolsCalled(): readonly string[];
   /**
-   * Whether some text is not in `takeText`, or not in an order in which it can be read: an event of more than 1 MiB or one
-   * that is no JSON (of both the first 64 Ki characters are), choices that take turns (`n` above 1), which tears each
-   * one's words apart, or more than 1,024 calls of tools. True as well where no text is kept.
+   * Whether some text is not in `takeText`, or not in an order in which it can be read: an event of more than 1 MiB, as soon
+   * as that is known, or one that is no JSON (of both the first 64 Ki characters are), a line that is no field, an event
+   * under another name than its own, texts that take turns (choices, or an answer with its citations), which tears their words apart, or more than 1,024 calls of tools. True as well where no text is kept.
    */
   textIncomplete(): boolean;
   end(): AnswerFacts;

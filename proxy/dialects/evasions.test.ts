@@ -94,6 +94,8 @@ const chatRequests: Record<string, unknown> = {
   }),
   'messages as an object': { model: 'm', messages: { 0: { role: 'user', content: secret } } },
   'messages as a text': { model: 'm', messages: secret },
+  'a model below the top': chat({ metadata: { model: secret } }),
+  'a model in a list': chat({ metadata: [{ model: secret }] }),
   'model as a list': { model: [secret], messages: hi },
   'letters in a content that look like base64': said({
     role: 'user',
@@ -240,6 +242,22 @@ t.test('an extra names the spots that say the same, so that nothing is found twi
       ['a@example.comb', ['a@example.com', 'b']],
     ],
   );
+  t.end();
+});
+
+t.test('what looks like messages or choices below the top has no role', (t) => {
+  const messages = [
+    { role: 'system', content: 'a' },
+    { role: 'user', content: 'b' },
+  ];
+  for (const dialect of [openaiChat, anthropicMessages]) {
+    const bytes = bytesOf({ x: { messages, system: 'c', choices: [{ logprobs: {} }] }, messages: [] });
+    const spots = dialect.readRequestTexts?.(bytes, parse(bytes))?.spots ?? [];
+    t.strictSame(
+      spots.map(({ role, message: at, text: own }) => [role, at, own]),
+      ['a', 'b', 'c'].map((own) => ['other', null, own]),
+    );
+  }
   t.end();
 });
 

@@ -145,4 +145,5 @@ t.test('an opaque refusal is a problem document with code and run', async (t) =>
   const refusal = opaque?.renderRefusal({ code: 'limit_exceeded', status: 429, message: 'No more', runId: 'run-1' });
   t.equal(refusal?.contentType, 'application/problem+json');
   t.match(JSON.parse(refusal?.body ?? ''), { status: 429, code: 'limit_exceeded', detail: 'No more', run_id: 'run-1' });
+  t.match(JSON.parse(refusal?.body ?? ''), { error: { message: 'No more', code: 'limit_exceeded' } });
 });

@@ -6,9 +6,9 @@ import { decodeString, findValueEnd, type JsonRange } from './json-members.ts';
 export interface WalkRules<Place> {
   /**
    * The place of a member (by its name) or an element (by its index) of the object or array at `place`; null to pass it
-   * over. `value` and `holder` are the parsed ones.
+   * over. `value` and `holder` are the parsed ones, `start` the offset of the value's first character.
    */
-  enter(place: Place, name: string | number, at: { value: unknown; holder: unknown }): Place | null;
+  enter(place: Place, name: string | number, at: { value: unknown; holder: unknown; start: number }): Place | null;
   /** A string; `at` tells where its literal stands, quotes included, and what holds it, parsed. */
   visit(place: Place, name: string | number, at: JsonRange & { holder: unknown }): void;
   /** Whether the walk is to be given up. */
@@ -82,7 +82,7 @@ function walkItem<Place>(
     start = skipSpace(json, skipSpace(json, nameEnd + 1) + 1);
   }
   const value = readItem(top.value, name);
-  const place = rules.enter(top.place, name, { value, holder: top.value });
+  const place = rules.enter(top.place, name, { value, holder: top.value, start });
   const unit = json.charCodeAt(start);
   if (place === null || (unit !== 0x22 && unit !== 0x7b && unit !== 0x5b)) return findValueEnd(json, start);
   if (unit !== 0x22) return openHolder(json, { start, value, place }, open);

@@ -6,22 +6,33 @@ import { maxEventBytes, SseScanner } from './sse.ts';
 interface Seen {
   events: string[];
   passedOver: number;
+  /** Offset from which bytes waited at the end, or -1. */
   held: number;
+  /** Data of the terminal event, once it was complete. */
+  ended: string | null;
+  unclear: boolean;
 }
 
 function scan(pieces: readonly Uint8Array[]): Seen {
-  const seen: Seen = { events: [], passedOver: 0, held: -1 };
+  const seen: Seen = { events: [], passedOver: 0, held: -1, ended: null, unclear: false };
   const scanner = new SseScanner({
     event: (name, data) => seen.events.push(`${name}|${Buffer.from(data, 'latin1').toString('utf8')}`),
     passedOver: (bytes) => {
       seen.passedOver += bytes;
     },
     endsStream: (line) => line === 'data: END',
+    ended: (_name, data) => {
+      seen.ended = data;
+    },
+    unclear: () => {
+      seen.unclear = true;
+    },
   });
   let before = 0;
   for (const piece of pieces) {
     const at = scanner.push(piece);
-    if (at >= 0 && seen.held < 0) seen.held = before + at;
+    if (at < 0) seen.held = -1;
+    else if (seen.held < 0 || at > 0) seen.held = before + at;
     before += piece.length;
   }
   scanner.end();
@@ -70,6 +81,7 @@ t.test('bytes are held from the first line of the terminal event on', async (t) 
   t.equal(held('data: a\n\n: ping\ndata: END\n\n'), 16, 'a comment before it does not');
   t.equal(held('data: a\ndata: END\n\n'), 8, 'an event without its blank line does not');
   t.equal(held('data: ENDLESS\n\n'), -1);
+  t.equal(held('\ufeffdata: END'), 0);
   t.strictSame(scan([Buffer.from('data: a\ndata: END\n\n')]).events, ['|a'], 'and that event is read');
 });
 
@@ -85,6 +97,55 @@ t.test('the byte that completes the terminal marker is held in every chunking', 
   t.pass('holds for every sample');
 });
 
+t.test(
+  'a line that only looks like the terminal one is torn nowhere: what waited goes, and the stream goes on',
+  async (t) => {
+    const bytes = Buffer.from('data: a\n\ndata: ENDLESS\n\ndata: b\n\ndata: END\ndata: more\n\n');
+    const place = bytes.lastIndexOf('data: END\n');
+    for (let at = 1; at < bytes.length; at++) {
+      for (const pieces of [splitAt(bytes, [at]), splitAt(bytes, [at, Math.min(bytes.length - 1, at + 1)])]) {
+        const { events, held, ended } = scan(pieces);
+        t.strictSame([events, ended], [['|a', '|ENDLESS', '|b'], 'END\nmore'], `cut at ${at}`);
+        t.ok(held >= place && held < place + 'data: END'.length, `held from ${held}, cut at ${at}`);
+      }
+    }
+    const scanner = new SseScanner({
+      ...{ event: () => undefined, passedOver: () => undefined, ended: () => undefined, unclear: () => undefined },
+      endsStream: (line) => line === 'data: END',
+    });
+    t.equal(scanner.push(Buffer.from('data: END')), 0, 'it waits');
+    t.equal(scanner.ended, false);
+    t.equal(scanner.push(Buffer.from('LESS')), -1, 'and goes');
+    t.equal(scanner.push(Buffer.from('\n\ndata: END')), 2);
+    t.equal(scanner.push(Buffer.from('\r')), 0);
+    t.strictSame([scanner.ended, scanner.complete], [true, false]);
+    t.equal(scanner.push(Buffer.from('\n\r')), 0);
+    t.strictSame([scanner.ended, scanner.complete], [true, true]);
+  },
+);
+
+t.test('what is no field, or too long, is told as unclear, and nothing else is', async (t) => {
+  const isUnclear = (...pieces: string[]) => scan(pieces.map((piece) => Buffer.from(piece))).unclear;
+  for (const stream of ['{"a":1}\n', 'database: no\n', 'eventful\n', ' data: a\n', 'idle: a\n', 'x'])
+    t.equal(isUnclear(stream), true, stream);
+  const clear = ': a\nid\nid: 1\nretry: 5\nevent: x\ndata: a\ndata\n\n\r\r\ndata: END\n\n\n: bye\ndata: a\nx\n';
+  t.equal(isUnclear(clear), false);
+  t.equal(isUnclear(...clear), false);
+  let [told, unclear] = [-1, false];
+  const scanner = new SseScanner({
+    ...{ event: () => undefined, passedOver: () => undefined, ended: () => undefined, endsStream: () => false },
+    unclear: () => {
+      unclear = true;
+    },
+  });
+  scanner.push(Buffer.from('data: '));
+  for (let sent = 0; told < 0; sent += 1024) {
+    scanner.push(Buffer.alloc(1024, 0x61));
+    if (unclear) told = sent;
+  }
+  t.ok(told < maxEventBytes + 2048, 'before the event ends');
+});
+
 t.test('an event of 100 MB passes by in bounded memory and the next one is read', async (t) => {
   const chunk = Buffer.alloc(64 * 1024, 0x61);
   const seen: string[] = [];
@@ -95,6 +156,8 @@ t.test('an event of 100 MB passes by in bounded memory and the next one is read'
       passedOver += bytes;
     },
     endsStream: () => false,
+    ended: () => undefined,
+    unclear: () => undefined,
   });
   scanner.push(Buffer.from('data: '));
   let peak = 0;

@@ -1,4 +1,5 @@
 import { viewBytes } from './json-fields.ts';
+import { fieldValue, isOtherField, type SseHandler } from './sse-fields.ts';
 
 /** Largest event that is read, in bytes. Longer ones pass by unread: they hold media, never usage. */
 export const maxEventBytes = 1024 * 1024;
@@ -16,25 +17,6 @@ const headBytes = 512 * 1024;
 const longestPrefix = 16;
 const byteOrderMark = '\u00ef\u00bb\u00bf';
 const never = Number.MAX_SAFE_INTEGER;
-/** Fields that say nothing of an event. */
-const otherField = /^(?:id|retry)(?::|$)/;
-
-/** What a dialect does with the events of a stream. All texts hold one character per byte (latin1). */
-export interface SseHandler {
-  /** One complete event; `name` is '' where the stream names none, `from` the offset in the stream of its first line. */
-  event(name: string, data: string, from: number): void;
-  /** An event larger than `maxEventBytes` went by; `bytes` of data. `head` is how it began, where heads are kept. */
-  passedOver(bytes: number, head: string, from: number): void;
-  /** Whether this line, without its end, names the terminal event. Must hold already when only its end is missing. */
-  endsStream(line: string): boolean;
-  /** The terminal event is complete: what it named, and its data. */
-  ended(name: string, data: string, from: number): void;
-  /**
-   * The stream holds what some client may read and this one cannot: a line that is no field, an event that is longer than
-   * `maxEventBytes` as soon as that is known, or an event behind the terminal one.
-   */
-  unclear(): void;
-}
 
 /**
  * Splits a byte stream into server-sent events (WHATWG HTML, 9.2.6): LF, CR and CRLF, a byte order mark, comments,
@@ -50,6 +32,7 @@ export class SseScanner {
   /** Whether the terminal event's line was seen, and whether all of that event was. */
   #ended = false;
   #complete = false;
+  #isContinued = false;
   #name = '';
   #data: string | null = null;
   #dataBytes = 0;
@@ -78,6 +61,11 @@ export class SseScanner {
   /** Whether the whole terminal event was seen. */
   get complete(): boolean {
     return this.#complete;
+  }
+
+  /** Whether more than blank lines and comments stands behind the terminal event. */
+  get isContinued(): boolean {
+    return this.#isContinued;
   }
 
   /** The answer of `StreamReader.lastBoundary`: a comment that is complete stands between events too. */
@@ -175,14 +163,17 @@ export class SseScanner {
   #readField(line: string, start: number): void {
     const first = line.charCodeAt(0);
     if (first === 0x3a) return;
-    if (this.#complete) return this.#handler.unclear();
+    if (this.#complete) {
+      this.#isContinued = true;
+      return;
+    }
     if (this.#eventStart < 0) this.#eventStart = start;
     if (this.#eventFrom < 0) this.#eventFrom = this.#lineFrom;
     const data = first === 0x64 && line.startsWith('data') ? fieldValue(line, 4) : null;
-    if (data !== null) return this.#addData(data);
     const name = first === 0x65 && line.startsWith('event') ? fieldValue(line, 5) : null;
-    if (name !== null) this.#name = name;
-    else if (!otherField.test(line)) this.#handler.unclear();
+    if (data !== null) this.#addData(data);
+    else if (name !== null) this.#name = name;
+    else if (!isOtherField(line)) this.#handler.unclear();
   }
 
   #addData(value: string): void {
@@ -199,7 +190,8 @@ export class SseScanner {
       const head = this.#data === null ? value : `${this.#data}\n${value}`;
       this.#head = head.slice(0, headBytes);
     }
-    if (!this.#eventOverflow) this.#handler.unclear();
+    if (!this.#eventOverflow && !this.#complete) this.#handler.unclear();
+    this.#isContinued ||= this.#complete;
     this.#eventOverflow = true;
     this.#data = null;
   }
@@ -260,7 +252,7 @@ export class SseScanner {
   }
 
   #dispatch(): void {
-    if (this.#eventOverflow) this.#handler.passedOver(this.#dataBytes, this.#head, this.#eventFrom);
+    if (this.#eventOverflow && !this.#complete) this.#handler.passedOver(this.#dataBytes, this.#head, this.#eventFrom);
     else if (this.#ended && !this.#complete && this.#eventFrom >= 0)
       this.#handler.ended(this.#name, this.#data ?? '', this.#eventFrom);
     else if (this.#data !== null && !this.#complete) this.#handler.event(this.#name, this.#data, this.#eventFrom);
@@ -278,11 +270,4 @@ export class SseScanner {
 function findFrom(text: string, mark: string, at: number): number {
   const found = text.indexOf(mark, at);
   return found < 0 ? never : found;
-}
-
-/** Value of a field whose name has `nameLength` characters, or null when the line names another field. */
-function fieldValue(line: string, nameLength: number): string | null {
-  if (line.length === nameLength) return '';
-  if (line.charCodeAt(nameLength) !== 0x3a) return null;
-  return line.slice(line.charCodeAt(nameLength + 1) === 0x20 ? nameLength + 2 : nameLength + 1);
 }

@@ -52,7 +52,7 @@ const chatEvents = [
   { id: 'c', choices: [{ index: 0, delta: {}, finish_reason: 'tool_calls' }] },
   '[DONE]',
 ];
-const chatText = 'Hmm.\nHéllo €😀😀!\n{"a":"ü"}\n{}';
+const chatText = 'Hmm.\nHéllo €😀😀!\ncall_a\nread\n{"a":"ü"}\ncall_b\nwrite\n{}';
 const messageEvents = [
   { type: 'message_start', message: { model: 'm', content: [], usage: { input_tokens: 1 } } },
   block(0, { type: 'thinking', thinking: '' }),
@@ -61,10 +61,10 @@ const messageEvents = [
   blockDelta(0, { type: 'signature_delta', signature: 'AAAA' }),
   block(1, { type: 'text', text: '' }),
   blockDelta(1, { type: 'text_delta', text: 'Hé' }),
-  blockDelta(1, { type: 'citations_delta', citation: { cited_text: 'no', text: 'no' } }),
   blockDelta(1, { type: 'text_delta', text: 'llo €😀' }),
   '{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"\\ud83d"}}',
   '{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"\\ude00\\u0021"}}',
+  blockDelta(1, { type: 'citations_delta', citation: { type: 'char_location', cited_text: 'cite' } }),
   block(2, { type: 'tool_use', id: 't', name: 'read', input: {} }),
   blockDelta(2, { type: 'input_json_delta', partial_json: '{"a":' }),
   blockDelta(2, { type: 'input_json_delta', partial_json: '"ü"}' }),
@@ -72,7 +72,7 @@ const messageEvents = [
   { type: 'message_delta', delta: { stop_reason: 'tool_use' }, usage: { output_tokens: 9 } },
   { type: 'message_stop' },
 ];
-const messageText = 'Hmm.\nHéllo €😀😀!\n{"a":"ü"}\n{"q":1}';
+const messageText = 'Hmm.\nHéllo €😀😀!\ncite\nt\nread\n{"a":"ü"}\ns\nwrite\n{"q":1}';
 
 t.test(
   'the text of a stream is all it shows, in order, with a line feed between what are different texts',
@@ -260,7 +260,9 @@ t.test('of an event that breaks off what came is kept, in every chunking and at 
   const broken = tell(openaiChat, [bytes.subarray(0, bytes.length - 30)]);
   t.strictSame([textOf(broken).slice(0, 2), broken.incomplete], ['aé', true]);
   const garbage = tell(openaiChat, [Buffer.from('data: ping\n\n: x\n\n')]);
-  t.strictSame([garbage.entries, garbage.incomplete], [[], false], 'what is no JSON at all is no text');
+  t.strictSame([textOf(garbage), garbage.incomplete], ['ping', true], 'what is in no format is told as it stands');
+  const silent = tell(openaiChat, [Buffer.from('data:\n\ndata: \n\n: x\n\n')]);
+  t.strictSame([silent.entries, silent.incomplete], [[], false], 'a sign of life says nothing');
 });
 
 t.test('a whole answer where a stream was asked for has its text at the end', async (t) => {
@@ -271,7 +273,7 @@ t.test('a whole answer where a stream was asked for has its text at the end', as
   };
   const told = tell(openaiChat, [Buffer.from(JSON.stringify(body))], 'application/json');
   t.strictSame(told, {
-    entries: [{ from: 0, text: 'a\n{}', tools: ['f'], incomplete: false }],
+    entries: [{ from: 0, text: 'a\nf\n{}', tools: ['f'], incomplete: false }],
     tools: ['f'],
     incomplete: false,
   });

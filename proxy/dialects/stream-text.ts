@@ -1,6 +1,9 @@
 import { answerSlot, findStringEnd, idsSlot, skipSpace, type TextSlots } from './delta-text.ts';
 import type { StreamReader, StreamText } from './dialect.ts';
+import { readEncoded } from './encoded-text.ts';
 import { decodeString } from './json-members.ts';
+import { isDefinedValue } from './known-values.ts';
+import { UnicodeEscapes } from './unicode-escapes.ts';
 
 /** Most characters that an event adds of which not all can be read. */
 const maxBrokenText = 64 * 1024;
@@ -8,6 +11,32 @@ const maxBrokenText = 64 * 1024;
 const maxCalls = 1024;
 /** Longest name of a tool, in characters; providers take 64 or 128. */
 const maxName = 256;
+/** Most texts of an answer that are told apart, and most values of which is known that they were told. */
+const maxChannels = 4096;
+
+/**
+ * Members that come whole: a line each, of which none tears another apart. All others come in pieces, as far as anyone knows.
+ */
+const wholeNames = new Set([
+  'id',
+  'call_id',
+  'type',
+  'role',
+  'title',
+  'url',
+  'source',
+  'cited_text',
+  'document_title',
+  'file_id',
+  'stop_sequence',
+]);
+
+/** An event as it came; `from` is the offset in the stream at which it begins. */
+export interface NamedEvent {
+  name: string;
+  data: string;
+  from: number;
+}
 
 /** The text of a stream as `StreamReader.takeText` tells it, put together from what its dialect finds in each event. */
 export class KeptText {
@@ -19,18 +48,68 @@ export class KeptText {
   #event = '';
   #channel = '';
   #begun = false;
+  /** Texts that have begun, and values that were told. */
+  readonly #channels = new Set<string>();
+  readonly #values = new Map<string, string>();
+  readonly #escapes = new UnicodeEscapes();
 
   constructor(slots: TextSlots) {
     this.#slots = slots;
   }
 
-  /** Adds text of the open event; a line feed stands between texts of two channels. */
+  /**
+   * Adds a piece of a text of the open event. A line feed stands between two texts; one that goes on after another has begun is
+   * torn apart, so that it cannot be read here.
+   */
   add(channel: string, text: string): void {
     if (text === '') return;
-    if (this.#begun && channel !== this.#channel) this.#event += '\n';
-    this.#channel = channel;
+    if (channel !== this.#channel) this.#enter(channel);
     this.#begun = true;
     this.#event += text;
+  }
+
+  /** As `add`, of arguments: their escapes are read. */
+  addArguments(channel: string, text: string): void {
+    if (text === '') return;
+    if (channel !== this.#channel) this.#enter(channel);
+    this.#begun = true;
+    this.#event += this.#escapes.read(text);
+  }
+
+  /** Adds a string that stands beside the texts, unless it is known to be none or was told in this place before. */
+  addValue(place: string, name: string | number, found: { text: string; holder: unknown; isMedia: boolean }): boolean {
+    const { text, holder, isMedia } = found;
+    if (text === '' || isDefinedValue(name, text, holder)) return false;
+    const { isText, decoded } = readEncoded(text, isMedia, holder);
+    if (decoded !== null) this.#addLine(decoded);
+    if (!isText) return decoded !== null;
+    const channel = `${place}/${name}`;
+    if (this.#values.get(channel) === text) return false;
+    if (this.#values.size < maxChannels || this.#values.has(channel)) this.#values.set(channel, text);
+    if (wholeNames.has(`${name}`)) this.#addLine(text);
+    else this.add(channel, text);
+    return true;
+  }
+
+  /** Adds data that is in no format, as far as it is read. */
+  addUnread(data: string, from: number): void {
+    this.incomplete = true;
+    this.#addLine(Buffer.from(data.slice(0, maxBrokenText), 'latin1').toString('utf8'));
+    this.endEvent(from);
+  }
+
+  #addLine(text: string): void {
+    if (this.#begun) this.#event += `${this.#escapes.flush()}\n`;
+    this.#begun = true;
+    this.#channel = '';
+    this.#event += text;
+  }
+
+  #enter(channel: string): void {
+    if (this.#begun) this.#event += `${this.#escapes.flush()}\n`;
+    this.#channel = channel;
+    if (this.#channels.has(channel) || this.#channels.size >= maxChannels) this.incomplete = true;
+    else this.#channels.add(channel);
   }
 
   /** Ends an event that began at `from` in the stream. */

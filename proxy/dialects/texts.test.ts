@@ -255,6 +255,7 @@ t.test(
       [`{"messages":[{"role":"user","content":[${'"a",'.repeat(19_998)}"b"]}],"model":"m"}`, 19_999],
       [`{"messages":[{"role":"user","content":[${'"a",'.repeat(20_000)}"b"]}]}`, -1],
       [`{"messages":[],"x":[${'1,'.repeat(199_990)}1]}`, 0],
+      [`{"messages":[],${Array.from({ length: 20_001 }, (_, at) => `"a${at}":1`).join(',')}}`, -1],
       [`{"messages":[],"x":[${'1,'.repeat(200_000)}1]}`, -1],
       [`{"messages":[],"x":${'{"a":'.repeat(200_000)}1${'}'.repeat(200_000)}}`, -1],
       [JSON.stringify({ messages: [{ tool_calls: [{ arguments: `[${'"\\n",'.repeat(20_000)}1]` }] }] }), -1],

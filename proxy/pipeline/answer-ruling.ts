@@ -1,9 +1,8 @@
-import { redact } from '../../policy/detectors/index.ts';
 import { type DecisionRecord, type FailedChange, planChanges } from '../../policy/rules/index.ts';
 import { editTexts } from '../dialects/json-edits.ts';
 import { type CompleteAnswer, readAnswerFacts } from './answer-facts.ts';
 import { type AnswerContent, describeText, readAnswer } from './answer-texts.ts';
-import { unplacedReason } from './change-request.ts';
+import { redactSpots, unplacedReason } from './change-request.ts';
 import { type InspectedTexts, inspectPhase, namesTexts } from './inspect.ts';
 import type { Intended } from './intent.ts';
 import { firstOf, type ReadFact } from './read-fact.ts';
@@ -85,10 +84,7 @@ function takeOut({ answer, content, inspected }: Looked, detectors: readonly str
   const found = inspected?.found ?? null;
   if (detectors.some((id) => inspected?.unplaced.has(id))) return unplacedReason;
   if (answer.body === null || spots === null || found === null) return 'the texts of this answer cannot be read';
-  const replaced = spots.flatMap(({ start, end, text }, index) => {
-    const hits = (found[index] ?? []).filter(({ detector }) => detectors.includes(detector));
-    return hits.length === 0 ? [] : [{ start, end, text: redact(text, hits) }];
-  });
+  const replaced = redactSpots(spots, found, detectors);
   if (replaced.length === 0) return null;
   return editTexts(answer.body, [...replaced, ...repeats.map((place) => ({ ...place, text: null }))]);
 }

@@ -1,6 +1,6 @@
-import { redact } from '../../policy/detectors/index.ts';
+import { type Detection, redact, redactJsonText } from '../../policy/detectors/index.ts';
 import type { FailedChange, PlannedChanges } from '../../policy/rules/index.ts';
-import type { BodyChanges } from '../dialects/dialect.ts';
+import type { BodyChanges, TextSpot } from '../dialects/dialect.ts';
 import type { InspectedTexts } from './inspect.ts';
 import type { RequestTexts } from './phase-texts.ts';
 import type { Identified, Read } from './run.ts';
@@ -60,15 +60,29 @@ function planBody({ changes, texts, found }: { changes: PlannedChanges; texts: R
   if (spots === null || places === null) {
     return { plan, failed: [{ change: 'redact', why: 'the texts of this request cannot be read' }] };
   }
-  plan.replaceTexts = spots.flatMap(({ start, end, text }, index) => {
-    const hits = (places[index] ?? []).filter(({ detector }) => detectors.includes(detector));
-    return hits.length === 0 ? [] : [{ start, end, text: redact(text, hits) }];
-  });
+  plan.replaceTexts = redactSpots(spots, places, detectors);
   return { plan, failed: [] };
 }
 
 /** Why findings cannot be taken out that stand in no single text. */
 export const unplacedReason = 'a finding is spread over several texts, or stands in a name or an encoded text';
+
+/**
+ * The texts that hold findings of these detectors, without them. Arguments of tools are a JSON text of their own, and stay one.
+ */
+export function redactSpots(
+  spots: readonly TextSpot[],
+  found: readonly (readonly Detection[])[],
+  detectors: readonly string[],
+): { start: number; end: number; text: string }[] {
+  return spots.flatMap(({ start, end, text, part }, index) => {
+    const hits = (found[index] ?? []).filter(({ detector }) => detectors.includes(detector));
+    if (hits.length === 0) return [];
+    const isJson = part === 'tool_arguments' && /^\s*[{[]/.test(text);
+    const ids = [...new Set(hits.map(({ detector }) => detector))];
+    return [{ start, end, text: isJson ? redactJsonText(text, ids) : redact(text, hits) }];
+  });
+}
 
 function writeValue(value: NonNullable<PlannedChanges['set']>[number]['value']): string {
   return typeof value === 'object' ? value.decimal : JSON.stringify(value);

@@ -263,3 +263,60 @@ t.test('one event with the text of thousands of places is cut, and other runs ha
   await Promise.all([long, ...short]);
   t.equal(order.filter((one) => one === '200').length, 3);
 });
+
+t.test('what is taken out of the arguments of a tool leaves them JSON, in requests and answers', async (t) => {
+  const take = (phase: PolicyPhase, fact: string): PolicyEntry =>
+    noSecret(phase, {
+      ...{ id: `take-${phase}`, when: { '>': [{ var: fact }, 0] } },
+      then: {
+        action: 'modify',
+        reason: 'cards',
+        changes: [{ change: 'redact', detectors: ['payment_card', 'email'] }],
+      },
+    });
+  await force(take('request', 'detectors.payment_card'), take('response', 'answer.detectors.payment_card'));
+  const call = (args: object) => ({
+    id: 'c1',
+    type: 'function',
+    function: { name: 'pay', arguments: JSON.stringify(args) },
+  });
+  const args = { card: 4111111111111111, to: 'jane@example.com', text: 'a "quoted" line\n' };
+  const toolCalls = [call(args)];
+  world.provide((request, response) => {
+    seen.push(request.body);
+    const message = { role: 'assistant', content: null, tool_calls: toolCalls };
+    response.setHeader('content-type', 'application/json');
+    response.end(
+      JSON.stringify({ id: 'c', model: 'sim-1', choices: [{ index: 0, message, finish_reason: 'tool_calls' }], usage }),
+    );
+  });
+  const answer = await chat(world, {
+    messages: [
+      { role: 'user', content: 'pay' },
+      { role: 'assistant', content: null, tool_calls: toolCalls },
+    ],
+  });
+  const expected = { card: '[redacted:payment_card]', to: '[redacted:email]', text: args.text };
+  const sent = JSON.parse(seen[0] ?? '');
+  t.same(JSON.parse(sent.messages[1].tool_calls[0].function.arguments), expected);
+  const got = (await answer.json()) as {
+    choices: { message: { tool_calls: { function: { arguments: string } }[] } }[];
+  };
+  t.same(JSON.parse(got.choices[0]?.message.tool_calls[0]?.function.arguments ?? ''), expected);
+});
+
+t.test('what is found only across the parts of a message counts, and cannot be taken out', async (t) => {
+  const parts = (...texts: string[]) => [{ role: 'user', content: texts.map((text) => ({ type: 'text', text })) }];
+  const split = parts('write to jane@exam', 'ple.com please');
+  await force(noSecret('request', { when: { '==': [{ var: 'detectors.email' }, 1] } }));
+  t.equal((await chat(world, { messages: split })).status, 403);
+  t.equal((await chat(world, { messages: parts('jane@example.com', 'is one') })).status, 403, 'and is counted once');
+  await force(noSecret('request'));
+  t.equal((await chat(world, { messages: parts('the sec', 'ret') })).status, 403);
+  const changes = [{ change: 'redact' as const, detectors: ['email'] }];
+  const redact = noSecret('request', { when: { '==': [1, 1] }, then: { action: 'modify', reason: 'r', changes } });
+  await force(redact);
+  const refused = await chat(world, { messages: split });
+  t.equal(refused.status, 403);
+  t.match(await refused.json(), { error: { message: /spread over several texts/ } });
+});

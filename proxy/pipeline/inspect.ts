@@ -112,7 +112,8 @@ function groupScans(policies: CompiledPolicies, { phase, contents }: PhaseTexts)
 /** The scans of each content, made once for each list: so each list of tests stays the same, by which it is compiled. */
 const groupedScans = new WeakMap<readonly Scan[], ReadonlyMap<string, readonly Scan[]>>();
 
-function scansByFact(scans: readonly Scan[]): ReadonlyMap<string, readonly Scan[]> {
+/** Scans by the content that they test; the same lists for the same list, by which they are compiled. */
+export function scansByFact(scans: readonly Scan[]): ReadonlyMap<string, readonly Scan[]> {
   const known = groupedScans.get(scans);
   if (known !== undefined) return known;
   const grouped = new Map<string, Scan[]>();

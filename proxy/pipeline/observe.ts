@@ -165,7 +165,7 @@ function observeBlind(reader: StreamReader, capture: Capture): Observation {
   };
 }
 
-/** The terminal event's place inside compressed bytes is unknown, so the whole chunk that brings it waits. */
+/** The terminal event's place inside compressed bytes is unknown: the whole chunk that brings it waits, and passes, with it. */
 function observeEncodedStream(
   reader: StreamReader,
   capture: Capture,
@@ -193,7 +193,7 @@ function observeEncodedStream(
     text: {
       takeText: () => reader.takeText(),
       toolsCalled: () => reader.toolsCalled(),
-      textIncomplete: () => broken || reader.textIncomplete(),
+      textIncomplete: () => broken || reader.textIncomplete() || reader.isContinued(),
     },
     wholeBody: () => null,
     keptBody: () => null,

@@ -237,8 +237,13 @@ export class Outlet {
   }
 }
 
-/** Up to and with the blank line that ends the event at the beginning; all of it where there is none. */
+/** The event at the beginning with the blank lines and comments behind it; all of it where the event has no end. */
 function firstEvent(bytes: Buffer): Buffer {
-  const end = /\r\n\r\n|\n\n|\r\r/.exec(bytes.toString('latin1'));
-  return end === null ? bytes : bytes.subarray(0, end.index + end[0].length);
+  const text = bytes.toString('latin1');
+  const end = /\r\n\r\n|\n\n|\r\r/.exec(text);
+  if (end === null) return bytes;
+  const harmless = /(?:(?::[^\r\n]*)?(?:\r\n|\n|\r))*/y;
+  harmless.lastIndex = end.index + end[0].length;
+  harmless.test(text);
+  return bytes.subarray(0, harmless.lastIndex);
 }

@@ -1,4 +1,4 @@
-import { type DetectorId, sensitiveDetectors, warmDetectors } from '../../policy/detectors/index.ts';
+import { type DetectorId, sensitiveDetectors, warmDetectors, warmScans } from '../../policy/detectors/index.ts';
 import { snapshotId } from '../../policy/evidence/index.ts';
 import { type CompiledLimit, compileLimits, computeSubTenantPaths } from '../../policy/limits/index.ts';
 import { type CompiledPrices, compilePrices, overlayPrices } from '../../policy/pricing/index.ts';
@@ -13,6 +13,7 @@ import type {
   ProviderEntry,
   SnapshotDocument,
 } from '../../storage/schema/snapshot.ts';
+import { scansByFact } from './inspect.ts';
 
 /** One tenant's documents, ready to decide with. Immutable: a run keeps the one it began with. */
 export interface CompiledTenant {
@@ -126,6 +127,9 @@ async function compilePolicies(document: PolicyDocument, breathe: Breathe): Prom
   const named = phases.flatMap((phase) => policies.detectorsNamed(phase)) as DetectorId[];
   const redacted = document.capture === 'redacted' ? sensitiveDetectors : [];
   await inSlices(warmDetectors([...named, ...redacted]), breathe);
+  for (const phase of phases) {
+    for (const scans of scansByFact(policies.scansNamed(phase)).values()) await inSlices(warmScans(scans), breathe);
+  }
   return policies;
 }
 

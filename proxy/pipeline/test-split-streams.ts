@@ -15,7 +15,7 @@ export interface SplitEvent {
   text: string;
   /** Names of tools begun so far, as far as they are known behind this event. */
   tools: readonly string[];
-  /** Whether choices have taken turns by now. */
+  /** Whether texts have taken turns by now. */
   incomplete: boolean;
 }
 
@@ -40,7 +40,13 @@ interface Wire {
   bare: boolean;
 }
 
-type Frame = { event: string | null; data: object | string; channel: string | null; text: string; tools: string[] };
+/** A piece of a text that goes on from event to event; without a channel it is one of its own. */
+interface Said {
+  channel: string | null;
+  text: string;
+}
+
+type Frame = { event: string | null; data: object | string; said: readonly Said[]; tools: string[] };
 
 /** Any stream of a dialect that is read: words, tools, choices, line ends, marks and comments as providers send them. */
 export function drawStream(random: Random, kind: 'chat' | 'messages'): SplitStream {
@@ -84,7 +90,9 @@ function drawParts(random: Random, kind: 'chat' | 'messages'): Part[] {
       return turns ? { text, choice: random.between(0, 1) } : { text };
     }
     const name = random.pick([['shell'], ['sh', 'ell'], ['search'], ['sea', 'rch']]);
-    const argumentTexts = Array.from({ length: random.between(0, 4) }, () => drawText(random, random.pick([20, 300])));
+    // Escapes in arguments are read: what they come to is for the reader's own tests.
+    const drawArguments = () => drawText(random, random.pick([20, 300])).replaceAll('\\', '/');
+    const argumentTexts = Array.from({ length: random.between(0, 4) }, drawArguments);
     return { name: kind === 'chat' ? name : [name.join('')], id, argumentTexts };
   });
 }
@@ -102,15 +110,15 @@ function frameChat(parts: readonly Part[]): Frame[] {
     ...{ id: 'c', object: 'chat.completion.chunk', model: 'sim-1' },
     choices: [{ index, delta, finish_reason: finish }],
   });
-  const silent = { event: null, channel: null, text: '' };
+  const silent = { event: null, said: [] };
   const tools: string[] = [];
   const frames: Frame[] = [{ ...silent, data: chunk({ role: 'assistant', content: '' }), tools: [] }];
   for (const part of parts) {
     if ('text' in part) {
       const { choice = 0 } = part;
       for (const text of cutText(part.text)) {
-        const channel = `${choice}/content`;
-        frames.push({ event: null, data: chunk({ content: text }, choice), channel, text, tools: [...tools] });
+        const said = [{ channel: `${choice}/content`, text }];
+        frames.push({ event: null, data: chunk({ content: text }, choice), said, tools: [...tools] });
       }
       continue;
     }
@@ -122,12 +130,16 @@ function frameChat(parts: readonly Part[]): Frame[] {
       tools[tools.length - 1] += piece;
       // Odd, but allowed: arguments that begin before the name is complete.
       const text = at === 0 ? first : '';
-      const own = { ...(at === 0 ? { id: `call_${part.id}`, type: 'function' } : {}) };
+      const id = at === 0 ? [{ channel: null, text: `call_${part.id}` }] : [];
+      const own = at === 0 ? { id: `call_${part.id}`, type: 'function' } : {};
       const data = call({ ...own, function: { name: piece, arguments: text } });
-      frames.push({ event: null, data, channel, text, tools: [...tools] });
+      const said = [...id, { channel: `name/${part.id}`, text: piece }, { channel, text }];
+      frames.push({ event: null, data, said, tools: [...tools] });
     }
-    for (const text of others)
-      frames.push({ event: null, data: call({ function: { arguments: text } }), channel, text, tools: [...tools] });
+    for (const text of others) {
+      const said = [{ channel, text }];
+      frames.push({ event: null, data: call({ function: { arguments: text } }), said, tools: [...tools] });
+    }
   }
   frames.push({ ...silent, data: chunk({}, 0, 'stop'), tools: [...tools] });
   const usage = { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 };
@@ -140,8 +152,8 @@ const messageStop = { event: 'message_stop', data: { type: 'message_stop' } };
 function frameMessages(parts: readonly Part[]): Frame[] {
   const tools: string[] = [];
   const frames: Frame[] = [];
-  const say = (type: string, own: object, text: { channel: string; text: string } | null = null): void => {
-    frames.push({ event: type, data: { type, ...own }, tools: [...tools], channel: null, text: '', ...text });
+  const say = (type: string, own: object, ...said: readonly Said[]): void => {
+    frames.push({ event: type, data: { type, ...own }, tools: [...tools], said });
   };
   say('message_start', { message: { id: 'm', model: 'sim-1', content: [], usage: { input_tokens: 5 } } });
   for (const [index, part] of parts.entries()) {
@@ -153,7 +165,8 @@ function frameMessages(parts: readonly Part[]): Frame[] {
     } else {
       tools.push(part.name.join(''));
       const block = { type: 'tool_use', id: `t${part.id}`, name: part.name.join(''), input: {} };
-      say('content_block_start', { index, content_block: block });
+      const name = { channel: `${index} name`, text: block.name };
+      say('content_block_start', { index, content_block: block }, { channel: null, text: block.id }, name);
       for (const text of part.argumentTexts)
         say(
           'content_block_delta',
@@ -174,19 +187,29 @@ function renderFrame({ event, data }: Pick<Frame, 'event' | 'data'>, { end, bare
 }
 
 function renderStream(frames: readonly Frame[], wire: Wire, random: Random): SplitEvent[] {
-  let [channel, choice, incomplete]: [string | null, string | null, boolean] = [null, null, false];
+  let channel: string | null = null;
+  let choice: string | null = null;
+  let [incomplete, begun] = [false, false];
   const choices = new Set<string>();
+  const channels = new Set<string>();
   return frames.map((frame, at) => {
-    let { text } = frame;
-    if (text !== '' && frame.channel !== null) {
-      const [own = ''] = frame.channel.split('/');
-      if (frame.channel.includes('/') && own !== choice) {
+    let text = '';
+    for (const said of frame.said) {
+      if (said.text === '') continue;
+      const own = /^(\d+)\//.exec(said.channel ?? '')?.[1];
+      if (own !== undefined && own !== choice) {
         incomplete ||= choices.has(own);
         choices.add(own);
         choice = own;
       }
-      if (channel !== null && channel !== frame.channel) text = `\n${text}`;
-      channel = frame.channel;
+      const isOther = said.channel === null || said.channel !== channel;
+      if (isOther && said.channel !== null) {
+        incomplete ||= channels.has(said.channel);
+        channels.add(said.channel);
+      }
+      text += `${begun && isOther ? '\n' : ''}${said.text}`;
+      channel = said.channel;
+      begun = true;
     }
     const mark = wire.mark && at === 0 ? '\ufeff' : '';
     const comment = wire.comments && random.chance(0.3) ? `: still here${wire.end}${random.pick(['', wire.end])}` : '';

@@ -1,4 +1,4 @@
-import { findPlaces, isAlphanumeric } from '../characters.ts';
+import { isAlphanumeric } from '../characters.ts';
 import type { Span } from '../detector.ts';
 
 /** How a country writes its numbers without the country code: the digits they begin with, and how many they have. */
@@ -146,7 +146,7 @@ export function placePhoneWords(lower: string): WordsNear {
 
 function placeWord(lower: string, word: string, countries: readonly Country[]): PlacedWord[] {
   const found: PlacedWord[] = [];
-  for (const start of findPlaces(lower, word)) {
+  for (let start = lower.indexOf(word); start !== -1; start = lower.indexOf(word, start + word.length)) {
     const end = start + word.length;
     const freeBefore = !isAlphanumeric(lower, start - 1) || !isAlphanumeric(word, 0);
     const freeAfter = !isAlphanumeric(lower, end) || !isAlphanumeric(word, word.length - 1);

@@ -23,6 +23,7 @@ const northAmerican = /^(?:1[-. ])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}-)[2-9]\d{2}-\d
  */
 export function findPhones(view: View): Span[] {
   const found: Span[] = [];
+  if (!/[0-9]/.test(view.text)) return found;
   const near = placePhoneWords(view.lower);
   const failed: number[] = [];
   for (let at = 0; at < view.text.length; ) {

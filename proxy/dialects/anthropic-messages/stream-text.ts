@@ -1,86 +1,121 @@
 import { idsSlot } from '../delta-text.ts';
-import { isObject, parseJson } from '../json-fields.ts';
-import { decodeString, findMember, findOpening, type JsonRange } from '../json-members.ts';
+import { mediaNames } from '../encoded-text.ts';
+import { isObject, type JsonObject, parseJson, readCount } from '../json-fields.ts';
+import { decodeString, findOpening, type JsonRange } from '../json-members.ts';
 import { walkStrings } from '../json-walk.ts';
-import { KeptText } from '../stream-text.ts';
+import { KeptText, type NamedEvent } from '../stream-text.ts';
 import { messageTextSlots } from './text-slots.ts';
 import { readToolUse } from './texts.ts';
 
-const passedOver: ReadonlySet<string | number> = new Set(['citation', 'citations', 'input']);
+/** Where a walk over an event is: in the event, in what holds content, or in a block of it. */
+interface EventPlace {
+  at: 'event' | 'message' | 'blocks' | 'block';
+  index: number;
+  isMedia: boolean;
+  /** Within what the answer cites, where other names are used. */
+  isCited: boolean;
+}
 
-/** Keeps the text of a message stream. Each content block is a channel; they come one after another. */
+/** Keeps the text of a message stream. Each content block is a text of its own; they come one after another. */
 export class MessageStreamText {
   readonly text = new KeptText(messageTextSlots);
-  #block = 0;
-  #isFramed = false;
-  #only = -1;
+  /** The text that events in the counter's frame go on with; null where that is none, or not the only one of an event. */
+  #frame: { channel: string; isArguments: boolean } | null = null;
+  #only: { channel: string; isArguments: boolean; start: number } | null = null;
 
-  /** Adds a `content_block_delta` that stands in the remembered frame, and whose text the counter found. */
-  addFramed(data: string, found: JsonRange, from: number): void {
-    if (!this.#isFramed) {
-      this.addDelta(data, from);
+  /** Adds an event that stands in the remembered frame, and whose text the counter found. */
+  addFramed({ name, data, from }: NamedEvent, found: JsonRange): void {
+    const isNamed = name === '' || name === 'content_block_delta';
+    // The frame says nothing of what stands behind the text.
+    if (this.#frame === null || !isNamed || !/^[\s}]*$/.test(data.slice(found.end + 1))) {
+      this.addEvent(name, data, from);
       return;
     }
-    this.text.add(`${this.#block}`, decodeString(data, found.start - 1, found.end + 1));
+    this.#add(this.#frame, decodeString(data, found.start - 1, found.end + 1));
     this.text.endEvent(from);
   }
 
-  /** Adds any other `content_block_delta`. What it cites is no text of the answer. */
-  addDelta(data: string, from: number): void {
-    this.#addMember(data, 'delta', from);
-    this.text.endEvent(from);
-  }
-
-  /** A content block begins; some servers send its text or the input of its tool with this event. */
-  beginBlock(data: string, from: number): void {
-    this.#block++;
-    const event = this.#addMember(data, 'content_block', from);
-    const block = isObject(event) ? event.content_block : undefined;
-    const tool = readToolUse(block);
-    if (tool !== null && isObject(block)) {
-      this.text.addCall(Buffer.from(tool, 'latin1').toString('utf8'));
-      if (isObject(block.input) && Object.keys(block.input).length > 0) this.#addInput(data);
+  /**
+   * Adds any other event: all texts of its content, whatever its type. An event under another name than its type is read one
+   * way by some clients and another way by others.
+   */
+  addEvent(name: string, data: string, from: number): void {
+    this.#only = null;
+    const event = parseJson(data);
+    if (!isObject(event)) {
+      if (data.includes('{')) this.text.addBroken(data, from);
+      else if (data.trim() !== '') this.text.addUnread(data, from);
+      return;
     }
+    if (name !== '' && typeof event.type === 'string' && event.type !== name) this.text.incomplete = true;
+    this.#readCalls(event);
+    this.#readTexts(event, data);
     this.text.endEvent(from);
-  }
-
-  /** Adds the input of a tool that came whole, as the JSON text that other servers send in pieces. */
-  #addInput(data: string): void {
-    const block = findMember(data, findOpening(data), 'content_block');
-    const input = block === null ? null : findMember(data, block.start, 'input');
-    if (input === null) return;
-    this.text.add(`${this.#block}`, Buffer.from(data.slice(input.start, input.end), 'latin1').toString('utf8'));
   }
 
   /** The counter has remembered the frame of the delta just added, around the text that it found. */
   rememberFrame(found: JsonRange): void {
-    this.#isFramed = this.#only === found.start - 1;
+    this.#frame = this.#only !== null && this.#only.start === found.start - 1 ? this.#only : null;
   }
 
-  /** Adds the texts of one member of an event; returns the event as it was parsed. */
-  #addMember(data: string, member: 'delta' | 'content_block', from: number): unknown {
-    this.#only = -1;
-    const event = parseJson(data);
-    if (event === undefined) this.text.addBroken(data, from);
-    if (!isObject(event)) return undefined;
-    const place = findMember(data, findOpening(data), member);
-    if (place === null) return event;
+  #readTexts(event: JsonObject, data: string): void {
+    const index = readCount(event.index) ?? 0;
     let visits = 0;
-    walkStrings(
+    const root: EventPlace = { at: 'event', index, isMedia: false, isCited: false };
+    walkStrings<EventPlace>(
       data,
-      { start: place.start, value: event[member], place: true },
+      { start: findOpening(data), value: event, place: root },
       {
-        enter: (_place, name) => (passedOver.has(name) ? null : true),
-        visit: (_place, name, literal) => {
+        enter: (place, name, { value }) => {
+          if (place.at !== 'block' || name !== 'input' || !isObject(value)) return enterEvent(place, name);
+          if (Object.keys(value).length > 0) this.#addInput(place.index, value);
+          return null;
+        },
+        visit: (place, name, { start, end, holder }) => {
+          const text = decodeString(data, start, end);
           const slot = messageTextSlots.get(`${name}`);
-          if (slot === undefined || slot >= idsSlot) return;
+          if (place.isCited || slot === undefined || slot >= idsSlot) {
+            if (this.text.addValue(`${place.index}`, name, { text, holder, isMedia: place.isMedia })) visits++;
+            return;
+          }
           visits++;
-          this.#only = literal.start;
-          this.text.add(`${this.#block}`, decodeString(data, literal.start, literal.end));
+          this.#only = { channel: `${place.index}/${name}`, isArguments: name === 'partial_json', start };
+          this.#add(this.#only, text);
         },
       },
     );
-    if (visits !== 1) this.#only = -1;
-    return event;
+    if (visits !== 1) this.#only = null;
   }
+
+  #add({ channel, isArguments }: { channel: string; isArguments: boolean }, text: string): void {
+    if (isArguments) this.text.addArguments(channel, text);
+    else this.text.add(channel, text);
+  }
+
+  /** Adds the input of a tool that came whole, as the JSON text that other servers send in pieces. */
+  #addInput(index: number, input: JsonObject): void {
+    this.text.addArguments(`${index}/partial_json`, Buffer.from(JSON.stringify(input), 'latin1').toString('utf8'));
+  }
+
+  /** A block that begins may call a tool; so may those of a message that comes with its beginning. */
+  #readCalls(event: JsonObject): void {
+    const blocks = isObject(event.message) && Array.isArray(event.message.content) ? event.message.content : [];
+    for (const block of [event.content_block, ...blocks]) {
+      const tool = readToolUse(block);
+      if (tool !== null) this.text.addCall(Buffer.from(tool, 'latin1').toString('utf8'));
+    }
+  }
+}
+
+function enterEvent(place: EventPlace, name: string | number): EventPlace | null {
+  if (place.at === 'event') {
+    if (name === 'message') return { ...place, at: 'message' };
+    return name === 'delta' || name === 'content_block' || name === 'error' ? { ...place, at: 'block' } : null;
+  }
+  if (place.at === 'message') return name === 'content' ? { ...place, at: 'blocks' } : null;
+  if (place.at === 'blocks') return { ...place, at: 'block', index: typeof name === 'number' ? name : place.index };
+  if (typeof name === 'number') return place;
+  const isMedia = mediaNames.has(name);
+  const isCited = place.isCited || name === 'citation' || name === 'citations';
+  return isMedia === place.isMedia && isCited === place.isCited ? place : { ...place, isMedia, isCited };
 }

@@ -1,14 +1,18 @@
 import { TextCounter, tokensPerAnswer } from '../delta-text.ts';
 import type { AnswerFacts, StreamOptions, StreamReader } from '../dialect.ts';
-import { isObject, type JsonObject, parseJson, readLatin1Text } from '../json-fields.ts';
-import { type SseHandler, SseScanner } from '../sse.ts';
+import { isObject, type JsonObject, parseJson, readLatin1Text, readText } from '../json-fields.ts';
+import { SseScanner } from '../sse.ts';
+import type { SseHandler } from '../sse-fields.ts';
 import { tellText } from '../stream-text.ts';
 import { MessageStreamText } from './stream-text.ts';
 import { messageTextSlots } from './text-slots.ts';
 import { MessageUsage } from './usage.ts';
 
 const typeAtStart = /^\s*\{\s*"type"\s*:\s*"([a-z_]+)"/;
-const terminalLine = /^event: ?message_stop *$|^data: ?\{\s*"type"\s*:\s*"message_stop"/;
+/** Events that tell usage, or how the message ended. */
+const readTypes: ReadonlySet<string> = new Set(['message_start', 'message_delta', 'error']);
+const terminalName = /^event: ?message_stop *$/;
+const terminalData = /^data: ?(?=\{\s*"type"\s*:\s*"message_stop")/;
 
 /** Reads a streamed message: named events from `message_start` to `message_stop`. */
 export function openMessageEvents(options?: StreamOptions): StreamReader {
@@ -17,6 +21,8 @@ export function openMessageEvents(options?: StreamOptions): StreamReader {
   const scanner = new SseScanner(handler, { keepHeads: kept !== null });
   return {
     push: (chunk) => scanner.push(chunk),
+    ended: () => scanner.complete,
+    isContinued: () => scanner.isContinued,
     outputBoundTokens: () => handler.outputBoundTokens() + scanner.longOpenBytes,
     inputTokens: () => handler.inputTokens(),
     lastBoundary: () => scanner.lastBoundary,
@@ -43,7 +49,20 @@ class MessageEvents implements SseHandler {
   }
 
   endsStream(line: string): boolean {
-    return terminalLine.test(line);
+    if (terminalName.test(line)) return true;
+    const prefix = terminalData.exec(line);
+    if (prefix === null) return false;
+    // Of two members of that name parsers take the last.
+    const event = parseJson(line.slice(prefix[0].length));
+    return !isObject(event) || event.type === 'message_stop';
+  }
+
+  ended(name: string, data: string, from: number): void {
+    if (data.trim() !== '') this.#kept?.addEvent(name, data, from);
+  }
+
+  unclear(): void {
+    if (this.#kept !== null) this.#kept.text.incomplete = true;
   }
 
   passedOver(bytes: number, head: string, from: number): void {
@@ -65,29 +84,20 @@ class MessageEvents implements SseHandler {
 
   event(name: string, data: string, from: number): void {
     this.#events++;
-    const type = name !== '' ? name : typeAtStart.exec(data)?.[1];
-    if (type === 'content_block_delta') {
-      if (this.#text.addFramed(data)) {
-        this.#kept?.addFramed(data, this.#text.lastText, from);
-        return;
-      }
-      this.#text.addScanned(data, 0);
-      this.#kept?.addDelta(data, from);
-      if (this.#text.rememberFrame(data)) this.#kept?.rememberFrame(this.#text.lastText);
+    // Only events of that type leave a frame.
+    if (this.#text.addFramed(data)) {
+      this.#kept?.addFramed({ name, data, from }, this.#text.lastText);
       return;
     }
-    if (type === 'content_block_start') {
-      this.#text.addScanned(data, 0);
-      this.#kept?.beginBlock(data, from);
-      return;
-    }
-    if (type === 'ping' || type === 'content_block_stop') return;
-    const event = parseJson(data);
-    if (!isObject(event)) return;
-    this.#readEvent(event);
-    // Without a name, and where the type is not the first member, only the parsed event tells what it is.
-    if (event.type === 'content_block_delta') this.#kept?.addDelta(data, from);
-    else if (event.type === 'content_block_start') this.#kept?.beginBlock(data, from);
+    this.#kept?.addEvent(name, data, from);
+    const told = typeAtStart.exec(data)?.[1];
+    const event = told === undefined || readTypes.has(told) ? parseJson(data) : undefined;
+    // What clients read an event by is the type in its data; its name tells it where there is none.
+    const type = told ?? (isObject(event) ? readText(event.type) : null) ?? name;
+    if (type === 'content_block_delta' || type === 'content_block_start') this.#text.addScanned(data, 0);
+    if (type !== 'content_block_delta') {
+      if (isObject(event)) this.#readEvent(event);
+    } else if (this.#text.rememberFrame(data)) this.#kept?.rememberFrame(this.#text.lastText);
   }
 
   /** Facts as of now; without `message_stop` the message is not complete. */

@@ -49,6 +49,8 @@ function openUnread(): StreamReader {
       bytes += chunk.length;
       return -1;
     },
+    ended: () => false,
+    isContinued: () => false,
     outputBoundTokens: () => bytes,
     inputTokens: () => null,
     lastBoundary: () => -1,
@@ -88,7 +90,7 @@ function findUnboundedIn(input: { route: RouteShape; body: unknown; bytes: Uint8
   return findUnbounded(input.body) ?? (withoutOutput.test(input.route.path) ? null : 'unread_format');
 }
 
-/** A problem document (RFC 9457). */
+/** A problem document (RFC 9457), with the member `error` in which most SDKs look for a message. */
 function renderProblem(notice: RefusalNotice): { contentType: string; body: string } {
   const problem = {
     type: `urn:hoc:refusal:${notice.code}`,
@@ -97,6 +99,7 @@ function renderProblem(notice: RefusalNotice): { contentType: string; body: stri
     detail: notice.message,
     code: notice.code,
     run_id: notice.runId,
+    error: { message: notice.message, type: notice.code, code: notice.code },
   };
   return { contentType: 'application/problem+json', body: JSON.stringify(problem) };
 }

@@ -1,7 +1,8 @@
 import { hasMember, idsSlot, TextCounter, tokensPerAnswer } from '../delta-text.ts';
 import type { AnswerFacts, StreamOptions, StreamReader } from '../dialect.ts';
 import { isObject, type JsonObject, parseJson, readLatin1Text, readList } from '../json-fields.ts';
-import { type SseHandler, SseScanner } from '../sse.ts';
+import { SseScanner } from '../sse.ts';
+import type { SseHandler } from '../sse-fields.ts';
 import { tellText } from '../stream-text.ts';
 import { mergeReports, type ReportedUsage, silentUsage } from '../usage.ts';
 import { boundChatMedia } from './output-media.ts';
@@ -16,6 +17,8 @@ export function openChatEvents(options?: StreamOptions): StreamReader {
   const scanner = new SseScanner(handler, { keepHeads: kept !== null });
   return {
     push: (chunk) => scanner.push(chunk),
+    ended: () => scanner.complete,
+    isContinued: () => scanner.isContinued,
     outputBoundTokens: () => handler.outputBoundTokens() + scanner.longOpenBytes,
     inputTokens: () => handler.inputTokens(),
     lastBoundary: () => scanner.lastBoundary,
@@ -48,6 +51,14 @@ class ChatEvents implements SseHandler {
     return line.charCodeAt(0) === 0x64 && line.length < 32 && /^data: ?\[DONE\] *$/.test(line);
   }
 
+  ended(name: string, data: string, from: number): void {
+    if (data.trimEnd() !== '[DONE]') this.#kept?.addEvent(name, data, from);
+  }
+
+  unclear(): void {
+    if (this.#kept !== null) this.#kept.text.incomplete = true;
+  }
+
   passedOver(bytes: number, head: string, from: number): void {
     this.#passedOverBytes += bytes;
     this.#events++;
@@ -65,13 +76,13 @@ class ChatEvents implements SseHandler {
     return this.#usage.usage.input_tokens;
   }
 
-  event(_name: string, data: string, from: number): void {
+  event(name: string, data: string, from: number): void {
     this.#events++;
     if (this.#text.addFramed(data)) {
-      this.#kept?.addFramed(data, this.#text.lastText, from);
+      this.#kept?.addFramed({ name, data, from }, this.#text.lastText);
       return;
     }
-    this.#kept?.addEvent(data, from);
+    this.#kept?.addEvent(name, data, from);
     const delta = data.indexOf('"delta"');
     if (delta >= 0) this.#text.addScanned(data, delta);
     if (this.#tellsMore(data)) {

@@ -1,7 +1,6 @@
 import { readBodyTexts, type TextLayout } from '../body-texts.ts';
 import type { AnswerTexts, RequestTexts } from '../dialect.ts';
 import { isObject, readList } from '../json-fields.ts';
-import { findMember, findOpening, type JsonRange, listElements, listMembers, readLatin1 } from '../json-members.ts';
 import { readCallNames } from './tool-names.ts';
 
 const requestLayout: TextLayout = {
@@ -30,18 +29,7 @@ export function readChatAnswerTexts(bytes: Uint8Array, body: unknown): AnswerTex
   const tools = readList(body.choices).flatMap((choice) =>
     isObject(choice) ? [...readCalls(choice.message), ...readCalls(choice.delta)] : [],
   );
-  return { spots: texts.spots, extras: texts.extras, tools, repeats: texts.hasRepeats ? findRepeats(bytes) : [] };
-}
-
-function findRepeats(bytes: Uint8Array): JsonRange[] {
-  const json = readLatin1(bytes);
-  const list = findMember(json, findOpening(json), 'choices');
-  if (list === null) return [];
-  return listElements(json, list.start).flatMap(({ start }) =>
-    listMembers(json, start)
-      .filter((member) => member.name === 'logprobs' && json.charCodeAt(member.start) === 0x7b)
-      .map((member) => ({ start: member.start, end: member.end })),
-  );
+  return { spots: texts.spots, extras: texts.extras, tools, repeats: texts.repeats };
 }
 
 /** Names of the tools that a message calls, in order. */
