@@ -75,7 +75,8 @@ const mostRounds = 3;
  * counts once. A detector sees only the text: same text, same findings, in every process and version of Node.
  *
  * A text that holds findings is looked at again as it stands redacted, at most three times: what stood so tight against a finding
- * that it seemed a part of it is found then. Work is linear in the text, about 1.1 ms for 4 KiB with all detectors.
+ * that it seemed a part of it is found then. Work is linear in the text, about 1.1 ms for 4 KiB with all detectors; on texts made for it
+ * a detector takes about 1 us a UTF-16 unit at most.
  * `dangerous_tools` looks for dangerous arguments here; names are the business of `detectTools`.
  */
 export function detect(text: string, ids: readonly DetectorId[]): Detection[] {

@@ -13,5 +13,5 @@ export { type DetectorScore, measureDetectors, type Score } from './measure.ts';
 export { checkPattern, checkStreamPattern } from './pattern.ts';
 export { weighPattern } from './pattern-weight.ts';
 export { redact } from './redact.ts';
-export { redactBody, redactJsonText } from './redact-body.ts';
+export { redactJsonText } from './redact-body.ts';
 export { compileMatch, type ScanTest, scan, warmScans, weighPatterns } from './scan.ts';

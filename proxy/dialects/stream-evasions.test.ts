@@ -264,6 +264,21 @@ t.test('a torn line of the end waits and goes on, and the end counts once it is 
   t.end();
 });
 
+t.test('however many texts and names a stream has, what is kept of them is bounded', (t) => {
+  const reader = openaiChat.openStream('text/event-stream', { keepText: true });
+  const long = 'x'.repeat(30_000);
+  const before = process.memoryUsage().heapUsed;
+  for (let at = 0; at < 2000; at++) {
+    reader.push(Buffer.from(delta({ [`a${at}`]: long + at, [long.slice(0, 1000) + at]: secret, role: long + at })));
+    const read = reader.takeText().map((entry) => entry.text);
+    if (!read.join('').includes(secret)) t.fail(`event ${at}`);
+  }
+  t.equal(reader.textIncomplete(), true);
+  const grown = process.memoryUsage().heapUsed - before;
+  t.ok(grown < 80 * 1024 * 1024, `${grown} bytes`);
+  t.end();
+});
+
 t.test('an event that is too long is told to be so before it ends', (t) => {
   for (const dialect of [openaiChat, anthropicMessages]) {
     const reader = dialect.openStream('text/event-stream', { keepText: true });

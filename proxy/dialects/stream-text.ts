@@ -12,7 +12,9 @@ const maxCalls = 1024;
 /** Longest name of a tool, in characters; providers take 64 or 128. */
 const maxName = 256;
 /** Most texts of an answer that are told apart, and most values of which is known that they were told. */
-const maxChannels = 4096;
+const maxChannels = 1024;
+/** Longest name of a text, and longest value of which is known that it was told, in characters. */
+const maxKept = 256;
 
 /**
  * Members that come whole: a line each, of which none tears another apart. All others come in pieces, as far as anyone knows.
@@ -85,8 +87,10 @@ export class KeptText {
     if (!isText) return decoded !== null;
     const channel = `${place}/${name}`;
     if (this.#values.get(channel) === text) return false;
-    if (this.#values.size < maxChannels || this.#values.has(channel)) this.#values.set(channel, text);
-    if (wholeNames.has(`${name}`)) this.#addLine(text);
+    if (channel.length > maxKept) this.incomplete = true;
+    else if (this.#values.size < maxChannels || this.#values.has(channel))
+      this.#values.set(channel, text.length <= maxKept ? text : '');
+    if (channel.length > maxKept || wholeNames.has(`${name}`)) this.#addLine(text);
     else this.add(channel, text);
     return true;
   }

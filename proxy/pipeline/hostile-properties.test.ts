@@ -106,7 +106,9 @@ t.test('any conditions that the check lets pass decide within 5 ms, and nothing 
 });
 
 /** Expressions that make RE2's automaton grow with every character of a text. */
-const multiplying = ['[ab]*a[ab]{12}c', '[ab]*a[ab]{300}c', 'a[^c]{0,400}c', '(a|b)*a(a|b){200}c', '(a[ab]{40}){15}c'];
+const multiplying = ['[ab]*a[ab]{12}c', '[ab]*a[ab]{100}c', 'a[^c]{0,60}c', '(a|b)*a(a|b){30}c', '(a[ab]{10}){5}c'];
+/** The same as streams may ask for: short ones, of which a few together take long. */
+const multiplyingTogether = ['[ab]a[ab]{9}c', '[ab]b[ab]{9}c', '[ab]a[ab]{9}[cd]'];
 
 t.test(
   'an expression that may be slow on a prompt is looked for beside the event loop, one that cannot be where it came',
@@ -138,17 +140,21 @@ t.test(
 t.test('the same on a stream: the event waits for its verdict, and the event loop goes on', async (t) => {
   const text = 'ab'.repeat(128);
   const stream = Array.from({ length: 20 }, () => chatEvent(text)).join('') + chatEnd(null);
-  const watch = (pattern: string): PolicyEntry => ({
-    ...policyOf({ matches: [{ var: 'stream.text' }, pattern] }, 'p'),
+  const watch = (patterns: readonly string[]): PolicyEntry => ({
+    ...policyOf({ or: patterns.map((pattern) => ({ matches: [{ var: 'stream.text' }, pattern] })) }, 'p'),
     phase: 'stream',
   });
-  for (const [pattern, isSlow] of [...multiplying.map((one) => [one, true] as const), ['(x+x+)+y', false] as const]) {
-    await world.setLimits([], { policies: [watch(pattern)] });
+  const asked = [
+    [multiplyingTogether, true],
+    [['(x+x+)+y', 'x*y'], false],
+  ] as const;
+  for (const [patterns, isSlow] of asked) {
+    await world.setLimits([], { policies: [watch(patterns)] });
     world.provide((_, response) => void response.writeHead(200, eventStream).end(stream));
     handedOver.length = 0;
     const answer = await chat(world, { stream: true });
-    t.equal(await answer.text(), stream, pattern);
+    t.equal(await answer.text(), stream, patterns.join(' '));
     t.equal((await world.finishOf(idOf(answer))).status, 'succeeded');
-    t.equal(handedOver.length > 0, isSlow, `${pattern}: ${handedOver.length} handed over`);
+    t.equal(handedOver.length > 0, isSlow, `${patterns.join(' ')}: ${handedOver.length} handed over`);
   }
 });

@@ -13,6 +13,7 @@ import type { FactValue } from '../../storage/schema/decision.ts';
 import type { PolicyPhase } from '../../storage/schema/snapshot.ts';
 import type { PhaseTexts } from './phase-texts.ts';
 import type { Run } from './run.ts';
+import { scansByFact } from './scans-by-fact.ts';
 
 /** Size of a job (`sizeOf`) that is done where it came, in about a millisecond. More goes to the inspector's thread. */
 const inlineSize = 48 * 1024;
@@ -107,23 +108,6 @@ function groupScans(policies: CompiledPolicies, { phase, contents }: PhaseTexts)
     if (text !== null) asked.push({ text, scans });
   }
   return asked;
-}
-
-/** The scans of each content, made once for each list: so each list of tests stays the same, by which it is compiled. */
-const groupedScans = new WeakMap<readonly Scan[], ReadonlyMap<string, readonly Scan[]>>();
-
-/** Scans by the content that they test; the same lists for the same list, by which they are compiled. */
-export function scansByFact(scans: readonly Scan[]): ReadonlyMap<string, readonly Scan[]> {
-  const known = groupedScans.get(scans);
-  if (known !== undefined) return known;
-  const grouped = new Map<string, Scan[]>();
-  for (const scan of scans) {
-    const own = grouped.get(scan.fact) ?? [];
-    own.push(scan);
-    grouped.set(scan.fact, own);
-  }
-  groupedScans.set(scans, grouped);
-  return grouped;
 }
 
 function readInspection(inspection: Inspection | null, { job, brought, asked }: Plan): InspectedTexts {

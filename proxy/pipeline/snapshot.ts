@@ -13,7 +13,7 @@ import type {
   ProviderEntry,
   SnapshotDocument,
 } from '../../storage/schema/snapshot.ts';
-import { scansByFact } from './inspect.ts';
+import { scansByFact } from './scans-by-fact.ts';
 
 /** One tenant's documents, ready to decide with. Immutable: a run keeps the one it began with. */
 export interface CompiledTenant {
