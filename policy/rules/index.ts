@@ -10,7 +10,6 @@ export { describeFacts, type FactDescription, phases } from './facts.ts';
 export { findNearestNames } from './nearest-names.ts';
 export { describeOperators, type OperatorDescription } from './operators.ts';
 export { renderExplanation } from './render-explanation.ts';
-export { normalizeRoute } from './route.ts';
 export type { Scan } from './scans.ts';
 export type { ScopeFacts } from './scope.ts';
 export { type Comparison, compareOpinions } from './second-opinion.ts';

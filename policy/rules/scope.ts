@@ -1,5 +1,5 @@
+import { normalizeRoute } from '../../proxy/dialects/route.ts';
 import type { Scope } from '../../storage/schema/snapshot.ts';
-import { normalizeRoute } from './route.ts';
 
 /** What scopes are matched against. Null or absent is matched by no scope that names the field, but for the model. */
 export interface ScopeFacts {

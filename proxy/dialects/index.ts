@@ -5,7 +5,6 @@ import { openaiChat } from './openai-chat/index.ts';
 import { normalizeRoute } from './route.ts';
 
 export { findNameVariants } from './governed-names.ts';
-export { cleanRoute, normalizeRoute } from './route.ts';
 export { readUnknownTexts } from './unknown-texts.ts';
 
 /** All dialects in the order in which they are asked; `opaque` takes what is left. A new dialect is one folder and one line. */

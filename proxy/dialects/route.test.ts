@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { cleanRoute, findNameVariants, normalizeRoute, recognizeDialect } from './index.ts';
+import { findNameVariants, recognizeDialect } from './index.ts';
+import { cleanRoute, normalizeRoute } from './route.ts';
 
 t.test('a path is recognised in every spelling that a lenient server reads as the same', (t) => {
   const chat = { model: 'm', messages: [] };
