@@ -16,19 +16,11 @@ export const messagesNames: ReadonlySet<string> = new Set(
    inference_geo`.split(/\s+/),
 );
 
-/** The same of what is read of any format. */
-export const opaqueNames: ReadonlySet<string> = new Set(
-  `${shared} system n stream_options input instructions prompt max_output_tokens reasoning contents`.split(/\s+/),
-);
-
-const allNames: ReadonlySet<string> = new Set([...chatNames, ...messagesNames, ...opaqueNames]);
-
 /**
  * The first top-level member of a body whose name is a governed one but for case or space around it: some servers read it
- * for that one, and then it would pass unread. Null where there is none. `governed` is a dialect's `governedNames`, by
- * default those of all.
+ * for that one, and then it would pass unread. Null where there is none. `governed` is a dialect's `governedNames`.
  */
-export function findNameVariants(body: unknown, governed: ReadonlySet<string> = allNames): string | null {
+export function findNameVariants(body: unknown, governed: ReadonlySet<string>): string | null {
   if (!isObject(body)) return null;
   for (const name of Object.keys(body)) {
     // Upper case first: servers that fold names take letters such as the long s for those that they become.

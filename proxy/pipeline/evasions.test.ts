@@ -320,3 +320,15 @@ t.test('what is found only across the parts of a message counts, and cannot be t
   t.equal(refused.status, 403);
   t.match(await refused.json(), { error: { message: /spread over several texts/ } });
 });
+
+t.test(
+  'a name that differs by case from one of its format is refused, and in other formats is none of our business',
+  async (t) => {
+    await force(noSecret('request'));
+    const twice = await post('{"model":"sim-1","Model":"another","messages":[]}');
+    t.equal(twice.status, 400);
+    t.match(await twice.json(), { error: { code: 'request_invalid', message: /case or space alone/ } });
+    t.equal((await post('{"Input":"x","Model":"m"}', '/v1/other')).status, 200);
+    t.equal((await post('{"Input":"\\u0073ecret","Model":"m"}', '/v1/other')).status, 403, 'its text is looked at');
+  },
+);

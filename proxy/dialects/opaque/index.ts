@@ -1,5 +1,4 @@
 import type { Dialect, RefusalNotice, RequestFacts, RouteShape, StreamReader, UnboundedReason } from '../dialect.ts';
-import { opaqueNames } from '../governed-names.ts';
 import { isObject, readText } from '../json-fields.ts';
 import { boundInput, openFindings } from '../media.ts';
 import { asksForHiddenOutput } from '../openai-chat/hidden-output.ts';
@@ -35,7 +34,8 @@ export const opaque: Dialect = {
   readRequestTexts: null,
   readAnswerTexts: null,
   change: null,
-  governedNames: opaqueNames,
+  // Whose names are in another case is not known here, and whatever stands in the body is looked at as text.
+  governedNames: new Set(),
   credentialHeader: 'authorization',
   renderRefusal: renderProblem,
   renderCut: () => null,
