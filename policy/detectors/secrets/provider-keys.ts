@@ -34,7 +34,7 @@ const rules: readonly SecretRule[] = [
   { name: 'Cerebras', literals: ['csk-'], form: 'csk-[a-z0-9]{48}' },
   { name: 'ElevenLabs', literals: ['sk_'], form: 'sk_[0-9a-f]{48}' },
   { name: 'Voyage', literals: ['pa-'], form: 'pa-[A-Za-z0-9_-]{43}' },
-  { name: 'HOC', literals: ['hoc_'], form: 'hoc_[0-9a-f]{12,40}_[A-Za-z0-9]{49}' },
+  { name: 'HOC', literals: ['hoc_'], form: 'hoc_(?:[0-9a-f]{12,40}_[A-Za-z0-9]{49}|[A-Za-z0-9_-]{43})' },
   {
     name: 'Azure OpenAI',
     literals: ['JQQJ99'],
