@@ -9,8 +9,6 @@ import { chat, chatAnswer, chatEnd, chatEvent, eventStream, idOf, openWorld, typ
 
 /** What a decision may take at most, microseconds. */
 const mostUs = 5000;
-/** How often a decision is made again at most that seems to take longer. */
-const mostTimes = 60;
 const tools = { var: 'request.tools' };
 const model = { var: 'request.model' };
 const item = { var: '' };
@@ -72,8 +70,7 @@ function fill(conditions: readonly unknown[], most = 120): PolicyEntry[] {
 /** Microseconds from the end of the stage before to the end of `decide`, the least of several runs; null where one crashed. */
 async function decideUs(body: object, times = 5): Promise<number | null> {
   let least = Number.POSITIVE_INFINITY;
-  // Beside other work any one of them may stand still for a while; what it takes is what it takes at its best.
-  for (let nth = 0; nth < times || (nth < mostTimes && least > mostUs); nth += 1) {
+  for (let nth = 0; nth < times; nth += 1) {
     const answer = await chat(world, body);
     await answer.arrayBuffer();
     const { events, verdict, status } = await world.finishOf(idOf(answer));
